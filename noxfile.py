@@ -1,0 +1,89 @@
+"""Test sessions: `uvx nox` all that CI runs, `uvx nox -s 'tests(fac)'` one package's, `uvx nox -s slow` the long ones."""
+
+import os
+import re
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.10.20"
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+
+# uv reads no pip settings: pass on local wheels that pip is configured with (a CPU build of PyTorch, for example).
+if "UV_FIND_LINKS" not in os.environ and os.environ.get("PIP_FIND_LINKS"):
+    os.environ["UV_FIND_LINKS"] = ",".join(os.environ["PIP_FIND_LINKS"].split())
+
+ROOT = Path(__file__).parent
+PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
+per_package = nox.parametrize("package", [nox.param(p, id=p) for p in PACKAGES])
+
+
+def sync(session: nox.Session, *args: str) -> None:
+    """Make the session's own environment hold exactly what args ask for."""
+    env = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
+    session.run_install("uv", "sync", "--frozen", "--quiet", *args, env=env)
+
+
+@nox.session(venv_backend="none")
+def resolve(session: nox.Session) -> None:
+    """Create the local, uncommitted uv.lock, afresh when it knows nothing of the local wheels in force."""
+    lock = ROOT / "uv.lock"
+    wheels = [w for w in os.environ.get("UV_FIND_LINKS", "").split(",") if w]
+    needs_torch = any("[torch]" in p.read_text() for p in ROOT.glob("packages/*/pyproject.toml"))
+    if needs_torch and lock.exists() and not all(w in lock.read_text() for w in wheels):
+        lock.unlink()
+    session.run("uv", "lock", "--quiet", external=True)
+
+
+@nox.session(requires=["resolve"])
+def lint(session: nox.Session) -> None:
+    """Style and common mistakes."""
+    sync(session, "--only-group", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(requires=["resolve"])
+@per_package
+def tests(session: nox.Session, package: str) -> None:
+    """One package's fast tests in an environment that holds that package and its dependencies, nothing else."""
+    sync(session, "--package", f"offlow-{package.replace('_', '-')}")
+    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+
+
+@nox.session(requires=["resolve"])
+@per_package
+def slow(session: nox.Session, package: str) -> None:
+    """One package's long tests (minutes)."""
+    sync(session, "--package", f"offlow-{package.replace('_', '-')}")
+    session.run("pytest", "-m", "slow", f"packages/{package}/tests", *session.posargs, success_codes=[0, 5])
+
+
+@nox.session(venv_backend="none")
+def pin(session: nox.Session) -> None:
+    """Rewrite the exact pins in pyproject.toml from a fresh resolution; `-- --keep` only adds those that are missing."""
+    path = ROOT / "pyproject.toml"
+    before = path.read_text()
+    block = re.compile(r"constraint-dependencies = \[\n.*?\]\n", re.DOTALL)
+    if "--keep" not in session.posargs:
+        path.write_text(block.sub("constraint-dependencies = [\n]\n", before))
+    (ROOT / "uv.lock").unlink(missing_ok=True)
+    command = ["uv", "export", "--quiet", "--all-packages", "--all-extras", "--all-groups", "--no-emit-workspace"]
+    command += ["--no-hashes", "--no-annotate", "--no-header"]
+    local = dict.fromkeys(("UV_FIND_LINKS", "UV_INDEX"))  # unset: this machine's wheels must not enter the pins
+    try:
+        out = session.run(*command, external=True, silent=True, env=local)
+    except BaseException:
+        path.write_text(before)
+        raise
+    found: dict[str, list[str]] = {}
+    for line in out.splitlines():
+        if re.match(r"[a-z0-9]", line):
+            found.setdefault(line.split("==")[0], []).append(line)
+    # A constraint binds only what is required, so a package with one version everywhere needs no marker.
+    pins = [w for v in found.values() for w in (v if len(v) > 1 else [v[0].split(" ;")[0]])]
+    body = "".join(f'  "{p}",\n' for p in sorted(pins))
+    path.write_text(block.sub(lambda _: f"constraint-dependencies = [\n{body}]\n", before))
+    (ROOT / "uv.lock").unlink(missing_ok=True)

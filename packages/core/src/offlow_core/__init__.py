@@ -1,0 +1,1 @@
+"""Datasets, environments, training runs and evaluation shared by the offlow algorithms."""

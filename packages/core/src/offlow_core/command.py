@@ -1,0 +1,42 @@
+"""The `offlow` command: finds the command that the first words name and gives it the rest."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+# Words -> (module, what it does). The module's `main(arguments, program)` parses and runs; it is imported only when
+# its command is called.
+COMMANDS = {
+    ("data", "collect"): (
+        "offlow_core.commands.data_collect",
+        "make an OGBench data set with the scripted oracles of the ogbench package",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command that `arguments` (default: the program's own) begin with."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for words, (module, _) in COMMANDS.items():
+        if tuple(arguments[: len(words)]) == words:
+            return importlib.import_module(module).main(arguments[len(words) :], program=" ".join(("offlow", *words)))
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    known = {" ".join(command[: len(words)]) for command in COMMANDS}
+    if words and " ".join(words) not in known:
+        sys.exit(_unknown(" ".join(words[:2])))
+    print(_overview(tuple(words)))
+    return None
+
+
+def _unknown(words: str) -> str:
+    commands = [" ".join(command) for command in COMMANDS]
+    near = difflib.get_close_matches(words, commands, n=3, cutoff=0.5)
+    hint = f"did you mean `offlow {near[0]}`?" if near else f"there are: {', '.join(commands)}"
+    return f"offlow: no command `{words}`; {hint}"
+
+
+def _overview(beginning: tuple[str, ...]) -> str:
+    lines = ["usage: offlow COMMAND ... (offlow COMMAND --help for its options)", ""]
+    shown = {words: text for words, (_, text) in COMMANDS.items() if words[: len(beginning)] == beginning}
+    return "\n".join([*lines, *(f"  offlow {' '.join(words):<16} {text}" for words, text in shown.items())])

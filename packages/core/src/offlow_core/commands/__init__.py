@@ -1,0 +1,1 @@
+"""One file per `offlow` command; the table in `offlow_core.command` gives each its words."""

@@ -1,0 +1,90 @@
+"""Multi-layer perceptrons as pure functions over parameter dictionaries.
+
+A network is `{"Dense_0": {"kernel": [in, out], "bias": [out]}, "LayerNorm_0": {"scale", "bias"}, ...}`: each hidden
+layer is Dense -> GELU (tanh approximation) -> LayerNorm if the parameters hold one; the last layer is linear. Inputs are
+passed as separate arrays and never concatenated, so that callers can keep the part of the first layer that does not
+change.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+Params = dict[str, dict[str, Array]]
+
+LAYER_NORM_EPSILON = 1e-6
+
+
+def init_mlp(
+    key: Array, input_dim: int, hidden_dims: Sequence[int], output_dim: int, *, layer_norm: bool = False
+) -> Params:
+    """Kernels uniform in +-sqrt(6 / (fan_in + fan_out)), the last layer's too; biases zero, LayerNorm scales one."""
+    dims = (input_dim, *hidden_dims, output_dim)
+    params: Params = {}
+    for i, (fan_in, fan_out) in enumerate(pairwise(dims)):
+        limit = (6 / (fan_in + fan_out)) ** 0.5
+        kernel = jax.random.uniform(jax.random.fold_in(key, i), (fan_in, fan_out), minval=-limit, maxval=limit)
+        params[f"Dense_{i}"] = {"kernel": kernel, "bias": jnp.zeros(fan_out)}
+        if layer_norm and i < len(hidden_dims):
+            params[f"LayerNorm_{i}"] = {"scale": jnp.ones(fan_out), "bias": jnp.zeros(fan_out)}
+    return params
+
+
+def init_ensemble(
+    key: Array, members: int, input_dim: int, hidden_dims: Sequence[int], *, layer_norm: bool = False
+) -> Params:
+    """Independent scalar networks; every parameter carries a leading axis [members]."""
+    init = partial(init_mlp, input_dim=input_dim, hidden_dims=hidden_dims, output_dim=1, layer_norm=layer_norm)
+    return jax.vmap(init)(jax.random.split(key, members))
+
+
+def layer_norm(params: dict[str, Array], x: Array) -> Array:
+    """Normalise the last axis; variance as E[x^2] - E[x]^2, clipped at zero."""
+    mean = x.mean(-1, keepdims=True)
+    variance = jnp.maximum(0.0, (x * x).mean(-1, keepdims=True) - mean * mean)
+    return (x - mean) * (jax.lax.rsqrt(variance + LAYER_NORM_EPSILON) * params["scale"]) + params["bias"]
+
+
+def depth(params: Params) -> int:
+    """Number of Dense layers."""
+    return sum(name.startswith("Dense_") for name in params)
+
+
+def activate(params: Params, layer: int, pre_activation: Array) -> Array:
+    """What follows the Dense of a hidden layer: GELU, then LayerNorm if the network has one."""
+    x = jax.nn.gelu(pre_activation, approximate=True)
+    name = f"LayerNorm_{layer}"
+    return layer_norm(params[name], x) if name in params else x
+
+
+def first_layer(params: Params, *inputs: Array, bias: bool = True, offset: int = 0) -> Array:
+    """The first layer's product for inputs [..., d_i]: in this order they meet the kernel's rows from `offset` on."""
+    kernel = params["Dense_0"]["kernel"]
+    total = params["Dense_0"]["bias"] if bias else jnp.zeros(kernel.shape[-1])
+    for x in inputs:
+        total = total + x @ kernel[offset : offset + x.shape[-1]]
+        offset += x.shape[-1]
+    return total
+
+
+def rest_of_mlp(params: Params, pre_activation: Array) -> Array:
+    """All that follows the first layer's product."""
+    x = pre_activation
+    for i in range(1, depth(params)):
+        dense = params[f"Dense_{i}"]
+        x = activate(params, i - 1, x) @ dense["kernel"] + dense["bias"]
+    return x
+
+
+def apply_mlp(params: Params, *inputs: Array) -> Array:
+    """Output [..., out] for inputs [..., d_i], which the network sees side by side in this order."""
+    return rest_of_mlp(params, first_layer(params, *inputs))
+
+
+def apply_ensemble(params: Params, *inputs: Array) -> Array:
+    """Values [members, ...] of an ensemble of scalar networks for shared inputs [..., d_i]."""
+    return jax.vmap(lambda member: apply_mlp(member, *inputs).squeeze(-1))(params)

@@ -1,0 +1,113 @@
+"""Datasets of OGBench: find or download the files, relabel rewards for the task, check everything."""
+
+import hashlib
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+from tqdm import tqdm
+
+from offlow_core.data.collect.protocol import PROTOCOLS
+from offlow_core.data.download import DownloadError, download
+from offlow_core.data.ogbench_rows import OGBenchFile, read_ogbench_file, regular_rows, to_transitions
+from offlow_core.data.transitions import Dataset, Transitions
+from offlow_core.data.validation import DatasetError, require_shape, validate
+from offlow_core.suites.ogbench_environment import make_environment
+from offlow_core.suites.ogbench_names import OGBenchName
+from offlow_core.suites.options import SuiteOptions
+from offlow_core.suites.wrappers import OwnNumpyStream
+
+DATASET_ADDRESS = "https://rail.eecs.berkeley.edu/datasets/ogbench"
+DATASET_DIR = "~/.ogbench/data"  # the package's own cache
+_IMAGE_SHAPE = (64, 64, 3)
+
+
+def load_dataset(name: OGBenchName, options: SuiteOptions) -> Dataset:
+    """Transitions of the task with its rewards; actions are clipped to +-(1 - 1e-5).
+
+    Rewards are those of the state before the action: minus the number of conditions that do not hold yet, and `masks`
+    is 0 where all of them hold. Raises DatasetError.
+    """
+    source, paths = _locate(name, options)
+    # States are enough to relabel, also for visual tasks: no OpenGL is needed to load data.
+    env = OwnNumpyStream(make_environment(name.state_environment, SuiteOptions()))
+    parts = {role: _load_file(path, name, env) for role, path in paths.items()}
+    env.close()
+    origin = {
+        "source": source,
+        "files": [_fingerprint(role, path) for role, path in paths.items()],
+        "transitions": {role: len(part) for role, part in parts.items()},
+    }
+    return Dataset(parts["train"], parts.get("validation"), origin)
+
+
+def _locate(name: OGBenchName, options: SuiteOptions) -> tuple[str, dict[str, Path]]:
+    """Where the files come from, and their paths by role; downloads what is missing."""
+    if options.dataset_path is not None:
+        return "dataset_path", _given_files(Path(options.dataset_path).expanduser())
+    folder = Path(options.dataset_dir or DATASET_DIR).expanduser()
+    paths = {"train": folder / f"{name.dataset}.npz", "validation": folder / f"{name.dataset}-val.npz"}
+    missing = [path for path in paths.values() if not path.exists()]
+    for path in missing:
+        try:
+            download(f"{DATASET_ADDRESS}/{path.name}", path)
+        except DownloadError as error:
+            raise DatasetError(f"{error}{_collect_hint(name)}") from error
+    return "download" if missing else "cache", paths
+
+
+def _given_files(train: Path) -> dict[str, Path]:
+    if not train.exists():
+        raise DatasetError(f"{train}: there is no such file (dataset_path).")
+    validation = train.with_name(f"{train.stem}-val{train.suffix}")
+    return {"train": train, "validation": validation} if validation.exists() else {"train": train}
+
+
+def _collect_hint(name: OGBenchName) -> str:
+    if name.dataset not in PROTOCOLS:
+        return ""
+    return f"\nOr make a dataset by the same protocol on this machine: offlow data collect {name.dataset}"
+
+
+def _load_file(path: Path, name: OGBenchName, env: gymnasium.Env) -> Transitions:
+    file = read_ogbench_file(path, visual=name.visual, buttons=name.family.has_buttons)
+    _require_widths(file, name, env)
+    rewards, masks = _relabel(file, name, env)
+    transitions = to_transitions(file, rewards, masks)
+    validate(transitions, str(path))
+    return transitions
+
+
+def _require_widths(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> None:
+    """A file of another environment would be relabelled without complaint, and wrongly."""
+    observation = _IMAGE_SHAPE if name.visual else env.observation_space.shape
+    reason = f" as {name.environment} has it"
+    require_shape(file.observations, (-1, *observation), "observations", str(file.path), reason)
+    require_shape(file.actions, (-1, *env.action_space.shape), "actions", str(file.path), reason)
+    require_shape(file.qpos, (-1, env.unwrapped.model.nq), "qpos", str(file.path), reason)
+    if file.button_states is not None:
+        require_shape(file.button_states, (-1, env.unwrapped._num_buttons), "button_states", str(file.path), reason)
+
+
+def _relabel(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> tuple[np.ndarray, np.ndarray]:
+    from ogbench.relabel_utils import relabel_dataset
+
+    rows, _, _ = regular_rows(file.terminals)
+    states = {"qpos": file.qpos[rows]}
+    if file.button_states is not None:
+        states["button_states"] = file.button_states[rows]
+    relabel_dataset(name.state_environment, env, states)
+    return states["rewards"], states["masks"]
+
+
+def _fingerprint(role: str, path: Path) -> dict:
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    bar = tqdm(
+        total=size, desc=f"checksum of {path.name}", unit="B", unit_scale=True, delay=2, leave=False, disable=None
+    )
+    with path.open("rb") as file, bar:
+        while block := file.read(1 << 22):
+            digest.update(block)
+            bar.update(len(block))
+    return {"role": role, "name": path.name, "bytes": size, "sha256": digest.hexdigest()}

@@ -1,0 +1,1 @@
+"""One training run: options, run directory, loop, loggers, progress, checkpoints and resume."""

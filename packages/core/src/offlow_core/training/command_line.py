@@ -1,0 +1,151 @@
+"""From the words after a program's name to the options record of one training run."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePath
+from typing import NoReturn, TypeVar
+
+import tyro
+
+from offlow_core.training.option_tokens import Option, UnknownOptionError, near, options_of, read_arguments
+from offlow_core.training.options import OptionError, RunOptions
+
+Record = TypeVar("Record")
+Preset = Callable[[str, str, str], Mapping[str, str]]
+"""(preset name, variant, task name) -> option name -> text; raises `OptionError` where nothing is published."""
+
+LATEST = "latest"
+"""`ParsedCommand.resume` of a bare `--resume`: the latest unfinished run that matches."""
+
+_HELP = ("-h", "--help")
+_COMMANDS = (Option("agent", str), Option("print_config", bool, "True"), Option("resume", str, LATEST))
+
+
+@dataclass(frozen=True)
+class ParsedCommand:
+    """One training command.
+
+    `resume` is None, `LATEST` or a run directory. `given` holds the dotted names of the run and agent options that
+    the command line itself set: what someone who resumes a run wants changed.
+    """
+
+    options: RunOptions
+    variant: str
+    print_config: bool
+    resume: str | None
+    given: frozenset[str]
+
+
+def parse(
+    argv: Sequence[str],
+    *,
+    program: str,
+    variants: Mapping[str, type[RunOptions]],
+    default_variant: str,
+    preset: Preset,
+) -> ParsedCommand:
+    """Read a training command. `--agent` picks one of `variants`, by name or by a file that is called so.
+
+    Defaults come from the variant, then `--preset`, then the command line. `--help` exits with 0, a wrong command
+    line with 2 and a message on stderr. Touches no data, device or directory.
+    """
+    words = [word for word in argv if word not in _HELP]
+    try:
+        variant = _variant(words, variants, default_variant)
+        record_type = variants[variant]
+        options = options_of(record_type)
+        given = _read(words, [*_COMMANDS, *options], variant, variants)
+        published = _published(given, record_type, variant, preset)
+        texts = read_arguments(published, options) | given
+    except OptionError as error:
+        fail(program, str(error))
+    command = {option.name: texts.pop(option.name, None) for option in _COMMANDS}
+    record = _construct(record_type, texts, len(words) < len(argv), program, _description(variant, variants))
+    return ParsedCommand(
+        options=record,
+        variant=variant,
+        print_config=command["print_config"] == "True",
+        resume=command["resume"],
+        given=frozenset(given).intersection(texts),
+    )
+
+
+def read_record(argv: Sequence[str], record_type: type[Record], *, program: str, description: str) -> Record:
+    """Read the options of any dataclass in the same spellings; exits like `parse`."""
+    words = [word for word in argv if word not in _HELP]
+    try:
+        texts = read_arguments(words, options_of(record_type))
+    except OptionError as error:
+        fail(program, str(error))
+    return _construct(record_type, texts, len(words) < len(argv), program, description)
+
+
+def fail(program: str, message: str) -> NoReturn:
+    """End the program over a wrong command line: `message` on stderr, exit status 2."""
+    print(f"{program}: error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _variant(words: Sequence[str], variants: Mapping[str, type[RunOptions]], default: str) -> str:
+    name = default
+    for word, following in pairwise([*words, ""]):
+        if word == "--agent":
+            name = following
+        elif word.startswith("--agent="):
+            name = word.removeprefix("--agent=")
+    name = PurePath(name.strip("'\"")).stem
+    if name not in variants:
+        raise OptionError(f"unknown agent {name!r}; {near(name, variants)}")
+    return name
+
+
+def _read(
+    words: Sequence[str], options: Sequence[Option], variant: str, variants: Mapping[str, type[RunOptions]]
+) -> dict[str, str]:
+    """`read_arguments`, which also tells that an unknown option is another agent's."""
+    try:
+        return read_arguments(words, options)
+    except UnknownOptionError as error:
+        owners = [name for name, record in variants.items() if error.name in {item.name for item in options_of(record)}]
+        if not owners:
+            raise
+        raise OptionError(
+            f"--{error.name} is an option of --agent {owners[0]}, not of {variant}; {error.hint}"
+        ) from None
+
+
+def _published(given: Mapping[str, str], record_type: type[RunOptions], variant: str, preset: Preset) -> list[str]:
+    """The preset that the command line asks for, as the words of a command line."""
+    name = given.get("preset", record_type.preset)
+    if name == "none":
+        return []
+    settings = preset(name, variant, given.get("env_name", record_type.env_name))
+    return [f"--{option}={text}" for option, text in settings.items()]
+
+
+def _construct(
+    record_type: type[Record], texts: Mapping[str, str], wants_help: bool, program: str, description: str
+) -> Record:
+    sequences = {option.name for option in options_of(record_type) if option.is_sequence}
+    words: list[str] = []
+    for name, text in texts.items():
+        words += [f"--{name}", *filter(None, text.split(","))] if name in sequences else [f"--{name}={text}"]
+    return tyro.cli(
+        record_type,
+        prog=program,
+        description=description,
+        args=[*words, "--help"] if wants_help else words,
+        use_underscores=True,
+        config=(tyro.conf.FlagConversionOff,),
+    )
+
+
+def _description(variant: str, variants: Mapping[str, type[RunOptions]]) -> str:
+    others = "".join(f" `--agent {name} --help` lists those of {name}." for name in variants if name != variant)
+    return (
+        f"Train an agent: --agent {{{','.join(variants)}}} (here: {variant}).{others} --preset paper takes the "
+        "published settings of --env_name as defaults. --print_config prints the resolved configuration as JSON and "
+        "exits. --resume continues the latest unfinished run of this command, --resume DIR that run."
+    )

@@ -1,0 +1,261 @@
+"""Learning curves of runs as pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from offlow_core.training.files import atomic_file
+from offlow_core.training.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Told apart with every common kind of colour vision (Okabe and Ito).
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
+GREY = "0.35"
+LOSS_COLUMNS = 3
+MAX_LOSSES = 6
+VALIDATION = "validation/"
+SMOOTH_FROM_POINTS = 100
+DPI = 150
+LAST_LABEL: dict[str, Any] = {
+    "xytext": (6, 0),
+    "textcoords": "offset points",
+    "va": "center",
+    "color": COLOURS[0],
+    "fontsize": 9,
+    "annotation_clip": False,
+}
+
+
+def plot_run(
+    run: RunDirectory,
+    *,
+    score: str = "success",
+    scale: float = 100.0,
+    phases: Mapping[str, int] | None = None,
+    losses: Sequence[str] | None = None,
+    path: Path | None = None,
+) -> Path:
+    """Draw the evaluation score of one run over its updates, and its losses below; returns the PNG's path.
+
+    `score` is a column of `eval.csv`, shown times `scale`; where `episodes.csv` has it too, its standard error is
+    drawn. `phases` maps the name of each phase to the step before it (steps of preparing phases are negative);
+    `losses` are columns of `train.csv`, by default the first six with "loss" in their name; each is drawn together
+    with its twin on held-out data, `validation/<name>`, if there is one.
+    """
+    evaluations, train = run.read("eval"), run.read("train")
+    names = _loss_names(train) if losses is None else list(losses)
+    if score not in evaluations and not names:
+        raise ValueError(f"{run.path} has neither an evaluation score {score!r} nor losses; there is nothing to draw")
+    has_score = score in evaluations
+    figure, panels = _panels(has_score, len(names))
+    task, algorithm, _ = run.path.resolve().parts[-3:]
+    figure.suptitle(f"{algorithm} on {task}, run {run.path.name}", x=0.01, ha="left", fontsize=11, weight="bold")
+    logged = np.concatenate([evaluations["step"], train["step"], [0, *(phases or {}).values()]])
+    if has_score:
+        _draw_score(panels[0], run, evaluations, score, scale)
+    for panel, name in zip(panels[has_score:], names, strict=True):
+        _draw_loss(panel, train, name)
+    for index, panel in enumerate(panels):
+        is_score, is_lowest = has_score and index == 0, index + LOSS_COLUMNS >= len(panels)
+        _finish_step_axis(panel, logged, intervals=6 if is_score else 3, named=is_score or is_lowest)
+        _mark_phases(panel, phases or {}, start=logged.min(), named=index == 0)
+    return _save(figure, path or run.path / "learning_curve.png")
+
+
+def plot_runs(
+    groups: Mapping[str, Sequence[RunDirectory]],
+    path: Path,
+    *,
+    title: str,
+    score: str = "success",
+    scale: float = 100.0,
+) -> Path:
+    """Draw for each named group of runs (the seeds of one method) the mean score and the band from minimum to maximum.
+
+    A point is drawn where every run of the group was evaluated.
+    """
+    from matplotlib.figure import Figure
+
+    if not 1 <= len(groups) <= len(COLOURS):
+        raise ValueError(f"expected 1 to {len(COLOURS)} groups of runs in one picture, got {len(groups)}")
+    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    drawn, top, episodes = [np.zeros(1, np.int64)], 0.0, set()
+    for (label, runs), colour in zip(groups.items(), COLOURS, strict=False):
+        steps, scores = _common_scores(label, runs, score)
+        scores = scores * scale
+        axes.fill_between(steps, scores.min(0), scores.max(0), color=colour, alpha=0.18, linewidth=0)
+        seeds = f"{len(runs)} seed" + "s" * (len(runs) > 1)
+        axes.plot(steps, scores.mean(0), color=colour, linewidth=1.8, label=f"{label} ({seeds})")
+        drawn.append(steps)
+        top = max(top, scores.max())
+        episodes.update(_episodes_text(run) for run in runs)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold")
+    rule = f"mean over seeds, band: minimum to maximum; each point of a seed: {', '.join(sorted(episodes))}"
+    _style(axes, rule, _score_label(score, scale))
+    _finish_score_axis(axes, top, scale)
+    _finish_step_axis(axes, np.concatenate(drawn), intervals=6, named=True)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    return _save(figure, path)
+
+
+def _panels(has_score: bool, losses: int) -> "tuple[Figure, list[Axes]]":
+    from matplotlib.figure import Figure
+
+    rows = -(-losses // LOSS_COLUMNS)
+    heights = [3.2] * has_score + [1.8] * rows
+    figure = Figure(figsize=(9.0, 0.6 + sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(len(heights), LOSS_COLUMNS, height_ratios=heights)
+    panels = [figure.add_subplot(grid[0, :])] if has_score else []
+    places = [divmod(index, LOSS_COLUMNS) for index in range(losses)]
+    return figure, panels + [figure.add_subplot(grid[has_score + row, column]) for row, column in places]
+
+
+def _draw_score(
+    axes: "Axes", run: RunDirectory, evaluations: Mapping[str, np.ndarray], score: str, scale: float
+) -> None:
+    known = np.isfinite(evaluations[score])
+    steps, values = evaluations["step"][known], evaluations[score][known] * scale
+    axes.plot(steps, values, color=COLOURS[0], linewidth=1.8, marker="o", markersize=3.5, clip_on=False)
+    if len(values):
+        axes.annotate(f"last: {values[-1]:.4g}", (steps[-1], values[-1]), **LAST_LABEL)
+    rule, top = f"each point: {_episodes_text(run)}", values.max(initial=0.0)
+    error = _standard_error(run, steps, score)
+    if error is not None:
+        low, high = values - scale * error, values + scale * error
+        axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.18, linewidth=0)
+        rule, top = f"{rule}; band: one standard error", high.max(initial=0.0)
+    _style(axes, rule, _score_label(score, scale))
+    _finish_score_axis(axes, top, scale)
+
+
+def _draw_loss(axes: "Axes", train: Mapping[str, np.ndarray], name: str) -> None:
+    values = _draw_values(axes, train["step"], train[name], COLOURS[6])
+    if VALIDATION + name in train:
+        held_out = _draw_values(axes, train["step"], train[VALIDATION + name], COLOURS[1])
+        axes.text(1, 1, "validation", transform=axes.transAxes, ha="right", va="top", fontsize=8, color=COLOURS[1])
+        values = np.concatenate([values, held_out])
+    # Less than a decade has too few ticks on a logarithmic axis.
+    if len(values) and values.min() > 0 and values.max() > 10 * values.min():
+        _make_logarithmic(axes, decades=np.log10(values.max() / values.min()))
+    _style(axes, name, "")
+
+
+def _draw_values(axes: "Axes", steps: np.ndarray, values: np.ndarray, colour: str) -> np.ndarray:
+    """Draw the known values, pale under their moving mean if they are many, and return them."""
+    known = np.isfinite(values)
+    steps, values = steps[known], values[known]
+    many = len(values) >= SMOOTH_FROM_POINTS
+    axes.plot(steps, values, color=colour, linewidth=0.7 if many else 1.2, alpha=0.35 if many else 1)
+    if many:
+        window = len(values) // 50 * 2 + 1
+        mean = np.convolve(values, np.ones(window) / window, mode="valid")
+        axes.plot(steps[window // 2 : len(steps) - window // 2], mean, color=colour, linewidth=1.3)
+    return values
+
+
+def _make_logarithmic(axes: "Axes", decades: float) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if decades > 2 else (1, 3), numticks=6))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def _loss_names(train: Mapping[str, np.ndarray]) -> list[str]:
+    known = [name for name, values in train.items() if "loss" in name and np.isfinite(values).any()]
+    return [name for name in known if not name.startswith(VALIDATION)][:MAX_LOSSES]
+
+
+def _common_scores(label: str, runs: Sequence[RunDirectory], score: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps [n] at which every run has a score, and the scores [runs, n]."""
+    tables = [run.read("eval") for run in runs]
+    found = [dict(zip(table["step"].tolist(), table.get(score, []), strict=False)) for table in tables]
+    common = sorted(set.intersection(*(set(scores) for scores in found))) if found else []
+    if not common:
+        raise ValueError(f"the runs of {label!r} share no step with an evaluation score {score!r}")
+    return np.array(common), np.array([[scores[step] for step in common] for scores in found])
+
+
+def _standard_error(run: RunDirectory, steps: np.ndarray, score: str) -> np.ndarray | None:
+    """Standard error [n] of the mean over the episodes at each step (0 for a single one); None without episodes."""
+    episodes = run.read("episodes")
+    if score not in episodes:
+        return None
+    samples = [episodes[score][episodes["step"] == step] for step in steps]
+    return np.array([np.std(s, ddof=1) / np.sqrt(len(s)) if len(s) > 1 else 0.0 for s in samples])
+
+
+def _episodes_text(run: RunDirectory) -> str:
+    _, counts = np.unique(run.read("episodes")["step"], return_counts=True)
+    if not len(counts):
+        return "one evaluation"
+    fewest, most = counts.min(), counts.max()
+    return f"mean of {fewest if fewest == most else f'{fewest} to {most}'} episodes"
+
+
+def _score_label(score: str, scale: float) -> str:
+    return f"{score} (%)" if scale == 100 else score
+
+
+def _style(axes: "Axes", title: str, label: str) -> None:
+    axes.set_title(title, loc="left", fontsize=9, color=GREY)
+    axes.set_ylabel(label, fontsize=9)
+    axes.tick_params(labelsize=8, colors=GREY)
+    axes.grid(axis="y", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("0.7")
+
+
+def _finish_score_axis(axes: "Axes", top: float, scale: float) -> None:
+    if scale == 100:
+        axes.set_ylim(0, min(max(1.15 * top, 10), 110))
+
+
+def _finish_step_axis(axes: "Axes", steps: np.ndarray, *, intervals: int, named: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlim(steps.min(), max(steps.max(), 1))
+    axes.xaxis.set_major_locator(MaxNLocator(intervals))
+    axes.xaxis.set_major_formatter(lambda value, _: _short(value))
+    if named:
+        axes.set_xlabel("updates", fontsize=8, color=GREY)
+
+
+def _short(number: float) -> str:
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(number) >= size:
+            return f"{number / size:g}{letter}"
+    return f"{number:g}"
+
+
+def _mark_phases(axes: "Axes", phases: Mapping[str, int], *, start: int, named: bool) -> None:
+    for name, first_step in phases.items():
+        if first_step > start:
+            axes.axvline(first_step, color="0.6", linewidth=0.9, linestyle=(0, (4, 3)))
+        if named:
+            axes.annotate(
+                name,
+                (first_step, 1),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, -3),
+                textcoords="offset points",
+                va="top",
+                fontsize=8,
+                color=GREY,
+            )
+
+
+def _save(figure: "Figure", path: Path) -> Path:
+    with atomic_file(path) as file:
+        figure.savefig(file, format="png", dpi=DPI)
+    return path

@@ -1,0 +1,206 @@
+"""The training loop: blocks of updates between events, with logging, evaluation, checkpoints and a clean stop."""
+
+import math
+import time
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from offlow_core.evaluation import Evaluator, summarise
+from offlow_core.training.learner import Learner, Phase
+from offlow_core.training.loggers import LoggerGroup
+from offlow_core.training.pacing import Pacer
+from offlow_core.training.progress import Progress
+from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.stopping import StopRequest
+
+
+class DivergedError(RuntimeError):
+    """A loss, a gradient or a parameter is no longer finite."""
+
+
+class StoppedError(RuntimeError):
+    """The run was asked to stop; it has saved a checkpoint and can be resumed."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """When things happen, in steps unless the name says otherwise; an interval of 0 means never."""
+
+    log_interval: int
+    eval_interval: int
+    eval_episodes: int
+    save_interval: int = 0
+    checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class Member:
+    """One seed's run: where its files are and where its numbers go."""
+
+    run: RunDirectory
+    logger: LoggerGroup
+
+
+class TrainingLoop:
+    """Drives a learner through its phases from `step` on; one member per seed of the learner.
+
+    `evaluator` is None where the task has no environment. `score` turns the means of an evaluation into the task's
+    headline number.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        members: Sequence[Member],
+        evaluator: Evaluator | None,
+        score: Callable[[Mapping[str, float]], float],
+        settings: LoopSettings,
+    ):
+        self._learner, self.members, self._evaluator = learner, members, evaluator
+        self._score, self._settings = score, settings
+        self.origin = learner.phases[0].first_step
+        self.end = learner.phases[-1].last_step
+        self.step = self.origin
+        self.evaluation_s = 0.0
+        self._checkpoint_s = time.monotonic()
+
+    @property
+    def phase_starts(self) -> dict[str, int]:
+        """The last step before each phase, by name."""
+        return {phase.name: phase.first_step for phase in self._learner.phases}
+
+    def resume(self) -> None:
+        """Continue from the newest step of which every member has an intact checkpoint, or from the start."""
+        latest = [member.run.checkpoints.latest() for member in self.members]
+        if any(checkpoint is None for checkpoint in latest):
+            self._forget_after(self.origin)
+            return
+        common = min(checkpoint.step for checkpoint in latest)
+        states = [member.run.checkpoints.at(common).arrays for member in self.members]
+        self._learner.load_state_arrays(states)
+        self.step = common + self.origin
+        self._forget_after(self.step)
+
+    def run(self) -> None:
+        """Train to the end. Raises StoppedError after a stop request, DivergedError on a non-finite number."""
+        done = self.step - self.origin
+        with StopRequest() as stop, Progress(self.end - self.origin, initial=done) as progress:
+            for phase in self._learner.phases:
+                if self.step >= phase.last_step:
+                    continue
+                progress.set_phase(phase.name)
+                if self._learner.enter(phase):
+                    self._run_phase(phase, stop, progress)
+                    self._learner.leave(phase)
+                else:
+                    progress.write(f"{phase.name}: an equal run has done it, its result is used")
+                    self.step = phase.last_step
+            self._save_checkpoint(permanent=True)
+
+    def _run_phase(self, phase: Phase, stop: StopRequest, progress: Progress) -> None:
+        pacer = Pacer()
+        while self.step < phase.last_step:
+            start_s = time.monotonic()
+            remaining = self._next_event(phase) - self.step
+            steps = pacer.run(lambda n: self._learner.advance(self.step, n), remaining)
+            self.step += steps
+            rate = steps / (time.monotonic() - start_s)
+            metrics = self._learner.metrics()
+            self._check_finite(metrics)
+            progress.update(self.step - self.origin)
+            if self._is_due(self._settings.log_interval, phase):
+                self._log(metrics, rate)
+            if self._evaluates_now(phase):
+                progress.set_score(self._evaluate(progress))
+            if self._checkpoint_due():
+                self._save_checkpoint(permanent=self._is_due(self._settings.save_interval))
+            if stop.requested:
+                self._save_checkpoint()
+                raise StoppedError(f"stopped by {stop.reason} after step {self.step}")
+
+    def _next_event(self, phase: Phase) -> int:
+        intervals = [self._settings.log_interval, self._settings.save_interval]
+        events = [phase.last_step]
+        if self._evaluates(phase):
+            intervals.append(self._settings.eval_interval)
+            events.append(1)
+        events += [(self.step // interval + 1) * interval for interval in intervals if interval > 0]
+        return min(event for event in events if event > self.step)
+
+    def _is_due(self, interval: int, phase: Phase | None = None) -> bool:
+        at_end = phase is not None and self.step == phase.last_step
+        return interval > 0 and (self.step % interval == 0 or at_end)
+
+    def _evaluates(self, phase: Phase) -> bool:
+        return self._evaluator is not None and phase.evaluates and self._settings.eval_interval > 0
+
+    def _evaluates_now(self, phase: Phase) -> bool:
+        return self._evaluates(phase) and (self.step == 1 or self._is_due(self._settings.eval_interval, phase))
+
+    def _check_finite(self, metrics: Sequence[Mapping[str, float]]) -> None:
+        for seed, values in zip(self._learner.seeds, metrics, strict=True):
+            for name, value in values.items():
+                if ("loss" in name or name.startswith("grad/")) and not math.isfinite(value):
+                    raise DivergedError(f"{name} is {value} at step {self.step} (seed {seed}); {self._advice()}")
+
+    def _advice(self) -> str:
+        last = self.members[0].run.checkpoints.steps()
+        kept = f"the checkpoint of step {last[-1] + self.origin} is kept" if last else "there is no checkpoint yet"
+        return f"training has diverged; {kept}. Check the data and the learning rate"
+
+    def _log(self, metrics: Sequence[Mapping[str, float]], rate: float) -> None:
+        held_out = self._learner.validation_metrics(self.step)
+        for member, values, validation in zip(self.members, metrics, held_out, strict=True):
+            member.logger.log("train", self.step, {**values, **validation})
+            member.logger.log("timing", self.step, {"updates_per_s": rate})
+
+    def _evaluate(self, progress: Progress) -> dict[str, float]:
+        start_s = time.monotonic()
+        scores = []
+        for i, (member, seed) in enumerate(zip(self.members, self._learner.seeds, strict=True)):
+            records = self._evaluator.evaluate(
+                self._learner.policy(i),
+                episodes=self._settings.eval_episodes,
+                seed=evaluation_seed(seed, self.step),
+                progress=progress.is_bar,
+            )
+            means = summarise(records)
+            scores.append(self._score(means))
+            member.logger.log("eval", self.step, {"score": scores[-1], **means})
+            member.logger.log_episodes(self.step, [record.row() for record in records])
+        elapsed_s = time.monotonic() - start_s
+        self.evaluation_s += elapsed_s
+        for member in self.members:
+            member.logger.log("timing", self.step, {"evaluation_s": elapsed_s})
+        return {"score": float(np.mean(scores))}
+
+    def record_video(self, index: int, path: Path, episodes: int) -> None:
+        """Film episodes of one seed's current policy."""
+        seed = evaluation_seed(self._learner.seeds[index], self.step)
+        self._evaluator.record_video(self._learner.policy(index), path, episodes=episodes, seed=seed)
+
+    def _checkpoint_due(self) -> bool:
+        by_time = time.monotonic() - self._checkpoint_s >= 60 * self._settings.checkpoint_minutes
+        return by_time or self._is_due(self._settings.save_interval)
+
+    def _save_checkpoint(self, *, permanent: bool = False) -> None:
+        if not self._learner.is_finite():
+            raise DivergedError(f"a parameter is not finite at step {self.step}; {self._advice()}")
+        for i, member in enumerate(self.members):
+            arrays = self._learner.state_arrays(i)
+            member.run.checkpoints.save(self.step - self.origin, arrays, {"step": self.step}, permanent=permanent)
+        self._checkpoint_s = time.monotonic()
+
+    def _forget_after(self, step: int) -> None:
+        for member in self.members:
+            member.run.truncate_after(step)
+            member.run.checkpoints.truncate_after(step - self.origin)
+
+
+def evaluation_seed(seed: int, step: int) -> int:
+    """Seed of the evaluation after `step` of a run: another stream than everything that training draws from."""
+    return int(np.random.SeedSequence([seed, zlib.crc32(b"eval"), step]).generate_state(1)[0])

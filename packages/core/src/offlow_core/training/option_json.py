@@ -1,0 +1,77 @@
+"""Options records as JSON and back, without loss and without guessing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from offlow_core.training.option_tokens import near
+from offlow_core.training.options import OptionError, RunOptions, literal_choices
+
+
+def to_json(options: RunOptions) -> dict[str, Any]:
+    """Resolved options: run options flat, the agent's under `agent`, headed by its `agent_name`."""
+    return _as_dict(options)
+
+
+def to_text(options: RunOptions) -> str:
+    """`to_json` as the indented text of `--print_config` and config.json."""
+    return json.dumps(to_json(options), indent=2)
+
+
+def from_json(variants: Mapping[str, type[RunOptions]], record: Mapping[str, Any]) -> RunOptions:
+    """Options from what `to_json` made; the agent's name picks one of `variants`.
+
+    Raises `OptionError` naming the key for an unknown agent, an unknown or missing key, or a value of another type.
+    """
+    agent = record.get("agent")
+    if not isinstance(agent, Mapping) or "agent_name" not in agent:
+        raise OptionError('the configuration has no agent: expected {"agent": {"agent_name": ...}}')
+    if agent["agent_name"] not in variants:
+        raise OptionError(f"unknown agent_name {agent['agent_name']!r}; {near(str(agent['agent_name']), variants)}")
+    settings = {key: value for key, value in agent.items() if key != "agent_name"}
+    return _from_dict(variants[agent["agent_name"]], {**record, "agent": settings}, "")
+
+
+def _as_dict(record: Any) -> dict[str, Any]:
+    named = {"agent_name": record.agent_name} if hasattr(record, "agent_name") else {}
+    return named | {field.name: _as_value(getattr(record, field.name)) for field in fields(record)}
+
+
+def _as_value(value: Any) -> Any:
+    if is_dataclass(value):
+        return _as_dict(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_dict(record_type: type[Any], record: Mapping[str, Any], prefix: str) -> Any:
+    hints = get_type_hints(record_type)
+    names = [field.name for field in fields(record_type)]
+    unknown = [key for key in record if key not in names]
+    if unknown:
+        raise OptionError(f"unknown key {prefix}{unknown[0]} in the configuration; {near(unknown[0], names)}")
+    missing = [prefix + name for name in names if name not in record]
+    if missing:
+        raise OptionError(f"the configuration lacks {', '.join(missing)}")
+    return record_type(**{name: _from_value(hints[name], record[name], prefix + name) for name in names})
+
+
+def _from_value(hint: Any, value: Any, path: str) -> Any:
+    if is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise OptionError(f"{path} must be an object, got {value!r}")
+        return _from_dict(hint, value, f"{path}.")
+    if literal_choices(hint):
+        return value  # The record checks its choices itself.
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise OptionError(f"{path} must be a list, got {value!r}")
+        return tuple(_from_value(get_args(hint)[0], item, path) for item in value)
+    accepted = get_args(hint) or (hint,)
+    if type(value) in accepted:
+        return value
+    if type(value) is int and float in accepted:  # JSON writers may drop the point of a whole number.
+        return float(value)
+    expected = " or ".join("None" if choice is NoneType else choice.__name__ for choice in accepted)
+    raise OptionError(f"{path} must be {expected}, got {value!r}")

@@ -1,0 +1,138 @@
+"""Command lines in the spellings that published READMEs use, read into one form: option name -> text."""
+
+import difflib
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from types import NoneType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from offlow_core.training.options import OptionError
+
+_BOOLEANS = dict.fromkeys(("true", "t", "yes", "1"), "True") | dict.fromkeys(("false", "f", "no", "0"), "False")
+
+
+class UnknownOptionError(OptionError):
+    """No option is called `name`; `hint` says which ones resemble it."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__(f"unknown option --{name}; {hint}")
+        self.name = name
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its dotted name, its type, and the text that the bare option stands for (None: needs a value)."""
+
+    name: str
+    hint: Any
+    bare: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def is_bool(self) -> bool:
+        return self.hint is bool
+
+    @property
+    def is_sequence(self) -> bool:
+        return get_origin(self.hint) is tuple
+
+
+def options_of(record_type: type[Any], prefix: str = "") -> list[Option]:
+    """Options of a dataclass, depth first; those of a nested dataclass are named `field.name`."""
+    hints = get_type_hints(record_type)
+    found = []
+    for field in fields(record_type):
+        hint = hints[field.name]
+        if is_dataclass(hint):
+            found += options_of(hint, f"{prefix}{field.name}.")
+        else:
+            bare = "True" if hint is bool else None
+            found.append(Option(prefix + field.name, hint, bare, field.metadata.get("aliases", ())))
+    return found
+
+
+def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[str, str]:
+    """Text of each option that `arguments` give; the last one counts.
+
+    Accepts `--name=value` and `--name value`, underscores and hyphens, aliases, quotes that no shell removed,
+    `--flag`, `--no-flag` and `--flag=false|0`, and sequences as `(64,64)`, `64,64` or `64 64`.
+    Raises `OptionError` for anything else, naming the nearest options.
+    """
+    by_name = {name: option for option in options for name in (option.name, *option.aliases)}
+    rest = deque(arguments)
+    given = {}
+    while rest:
+        word = rest.popleft()
+        if not word.startswith("--") or word == "--":
+            raise OptionError(f"unexpected argument {word!r}; options are written --name=value")
+        spelled, equals, value = word[2:].partition("=")
+        name = spelled.replace("-", "_")
+        option = by_name.get(name)
+        if option:
+            given[option.name] = _plain_text(option, value if equals else _following(option, rest))
+        elif not equals and (negated := _negated(name, by_name)):
+            given[negated.name] = "False"
+        else:
+            raise UnknownOptionError(name, _nearest(name, by_name))
+    return given
+
+
+def _plain_text(option: Option, text: str) -> str:
+    """One spelling for values that can be written in several: no quotes, True/False, None, items joined by commas."""
+    text = text.strip()
+    if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    if option.is_bool:
+        if text.lower() not in _BOOLEANS:
+            raise OptionError(f"--{option.name} must be True or False, got {text!r}")
+        return _BOOLEANS[text.lower()]
+    if option.is_sequence:
+        return ",".join(text.strip("()[]").replace(",", " ").split())
+    if NoneType in get_args(option.hint) and text.lower() == "none":
+        return "None"
+    return text
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Names in `known` that resemble `name`, as the end of an error message."""
+    known = list(known)
+    matches = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(matches)}?" if matches else f"known: {', '.join(known)}"
+
+
+def _following(option: Option, rest: deque[str]) -> str:
+    """Value of an option written without `=`, taken from the words after it."""
+    if option.is_sequence:
+        words = []
+        while rest and not rest[0].startswith("--"):
+            words.append(rest.popleft())
+        return " ".join(words)
+    follows = bool(rest) and not rest[0].startswith("--")
+    if follows and not (option.is_bool and rest[0].lower() not in _BOOLEANS):
+        return rest.popleft()
+    if option.bare is None:
+        raise OptionError(f"--{option.name} needs a value: --{option.name}=VALUE")
+    return option.bare
+
+
+def _negated(name: str, by_name: Mapping[str, Option]) -> Option | None:
+    """The flag that `no_flag`, `noflag`, `no_agent.flag` or `agent.no_flag` switches off."""
+    prefix, dot, last = name.rpartition(".")
+    for before, after in (("", name), (prefix + dot, last)):
+        option = by_name.get(before + after.removeprefix("no").removeprefix("_"))
+        if after.startswith("no") and option and option.is_bool:
+            return option
+    return None
+
+
+def _nearest(name: str, by_name: Mapping[str, Option]) -> str:
+    """The closest options by the last part of dotted names, so that `fac_alpha` finds `agent.fac_alpha`."""
+    by_last: dict[str, list[str]] = {}
+    for full in by_name:
+        by_last.setdefault(full.rpartition(".")[2], []).append(f"--{full}")
+    matches = difflib.get_close_matches(name.rpartition(".")[2], by_last, n=3, cutoff=0.5)
+    if not matches:
+        return "--help lists all options"
+    return f"did you mean {' or '.join(full for match in matches for full in by_last[match])}?"

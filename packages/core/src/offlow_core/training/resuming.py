@@ -1,0 +1,97 @@
+"""Which run directories a `--resume` means, and with which options they go on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+
+from offlow_core.data.transitions import Dataset
+from offlow_core.training.command_line import LATEST, ParsedCommand
+from offlow_core.training.option_json import from_json, to_json
+from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.run_directory import RunDirectory, RunDirectoryError, find_resumable
+
+CHANGEABLE = frozenset(
+    "save_dir offline_steps eval_envs eval_workers video_episodes save_interval checkpoint_minutes keep_checkpoints "
+    "wandb wandb_project dataset_path dataset_dir preset".split()
+)
+"""Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
+
+
+def runs_to_resume(command: ParsedCommand) -> list[RunDirectory]:
+    """The claimed directories, one per seed in order, that the command continues; empty to start anew."""
+    options = command.options
+    if command.resume is None:
+        return []
+    if command.resume != LATEST:
+        first = RunDirectory.open(command.resume, keep_checkpoints=options.keep_checkpoints)
+        first.claim()
+    else:
+        first = find_resumable(
+            options.save_dir,
+            options.env_name,
+            options.agent.agent_name,
+            options.seed,
+            to_json(options),
+            ignore=CHANGEABLE - {"offline_steps"},
+            keep_checkpoints=options.keep_checkpoints,
+        )
+    if first is None:
+        raise OptionError(
+            f"--resume: {options.save_dir} has no unfinished run of {options.agent.agent_name} on {options.env_name} "
+            f"with these options and seed {options.seed}; leave --resume out to start one, or name a run directory"
+        )
+    return _session_of(first, options.keep_checkpoints)
+
+
+def options_of(
+    runs: Sequence[RunDirectory], command: ParsedCommand, variants: Mapping[str, type[RunOptions]]
+) -> RunOptions:
+    """The options that the runs were started with, with those changes of the command line that a run can take."""
+    saved = from_json(variants, runs[0].config)
+    if command.resume == LATEST:
+        return replace(saved, **{name: getattr(command.options, name) for name in CHANGEABLE})
+    refused = sorted(
+        name for name in command.given if name not in CHANGEABLE and _differs(name, saved, command.options)
+    )
+    if refused:
+        raise OptionError(
+            f"{runs[0].path} was started with another --{refused[0]}; a resumed run keeps it. It can change "
+            f"{', '.join(sorted(CHANGEABLE))}; for anything else start a new run"
+        )
+    changes = {field.name for field in fields(saved)} & command.given & CHANGEABLE
+    return replace(saved, **{name: getattr(command.options, name) for name in changes})
+
+
+def check_same_data(runs: Sequence[RunDirectory], dataset: Dataset) -> None:
+    """Raise unless the runs were started on exactly these transitions."""
+    for run in runs:
+        before, now = run.manifest["dataset"]["sha256"], dataset.train.checksum()
+        if before != now:
+            raise RunDirectoryError(
+                f"{run.path} was trained on other data: its transitions have SHA-256 {before[:12]}..., those that the "
+                f"task loads now {now[:12]}...; give the same --dataset_path or --dataset_dir"
+            )
+
+
+def _session_of(first: RunDirectory, keep_checkpoints: int) -> list[RunDirectory]:
+    """All runs that were started together with `first`, claimed, in the order of their seeds."""
+    session = first.manifest["session"]
+    runs = [first]
+    for path in first.path.resolve().parent.glob("*/manifest.json"):
+        run = RunDirectory.open(path.parent, keep_checkpoints=keep_checkpoints)
+        if path.parent != first.path.resolve() and run.manifest.get("session") == session:
+            run.claim()
+            runs.append(run)
+    expected = first.config["num_seeds"]
+    if len(runs) != expected:
+        raise RunDirectoryError(
+            f"{first.path} was trained together with {expected - 1} other seeds, of which {len(runs) - 1} are still in "
+            f"{first.path.parent}; all are needed to go on"
+        )
+    return sorted(runs, key=lambda run: run.config["seed"])
+
+
+def _differs(name: str, saved: RunOptions, given: RunOptions) -> bool:
+    *path, leaf = name.split(".")
+    for part in path:
+        saved, given = getattr(saved, part), getattr(given, part)
+    return getattr(saved, leaf) != getattr(given, leaf)

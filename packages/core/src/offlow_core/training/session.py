@@ -1,0 +1,172 @@
+"""One training command from its options to its finished run directories, for any algorithm and backend."""
+
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from offlow_core.data.transitions import Dataset
+from offlow_core.data.validation import DatasetError
+from offlow_core.evaluation import Evaluator
+from offlow_core.suites import TaskNameError, resolve
+from offlow_core.suites.options import SuiteOptions
+from offlow_core.suites.task import Task
+from offlow_core.training.checkpoints import CheckpointError
+from offlow_core.training.command_line import ParsedCommand
+from offlow_core.training.curves import plot_run
+from offlow_core.training.learner import Learner
+from offlow_core.training.loggers import make_logger
+from offlow_core.training.loop import DivergedError, LoopSettings, Member, StoppedError, TrainingLoop
+from offlow_core.training.manifest import build_manifest
+from offlow_core.training.option_json import to_json
+from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
+from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
+
+USER_ERRORS = (OptionError, TaskNameError, DatasetError, DivergedError, RunDirectoryError, CheckpointError)
+
+INTERRUPTED = 130
+"""Exit status of a run that saved itself on request, as shells report Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the session has to know of an algorithm package."""
+
+    name: str
+    variants: Mapping[str, type[RunOptions]]
+    make_learner: Callable[[RunOptions, Dataset, Task], Learner]
+    device: str
+    packages: Sequence[str]
+
+
+def suite_options(options: RunOptions) -> SuiteOptions:
+    """The part of a run's options that decides what its task name means."""
+    return SuiteOptions(
+        success_timing=options.success_timing,
+        legacy_contact_margin=options.legacy_contact_margin,
+        dataset_dir=options.dataset_dir,
+        dataset_path=options.dataset_path,
+        frame_stack=options.frame_stack,
+    )
+
+
+def run_training(command: ParsedCommand, program: Program) -> int:
+    """Train as the command says; the exit status. Prints where to look when it is done."""
+    with ExitStack() as stack:
+        runs = runs_to_resume(command)
+        for run in runs:
+            stack.enter_context(run)
+        options = options_of(runs, command, program.variants) if runs else command.options
+        task = resolve(options.env_name, suite_options(options))
+        dataset = task.load_dataset()
+        check_same_data(runs, dataset)
+        learner = program.make_learner(options, dataset, task)
+        if not runs:
+            runs = create_runs(options, task, make_manifest(program, task, dataset), learner.seeds)
+            for run in runs:
+                stack.enter_context(run)
+        evaluator = Evaluator(task.make_environment, num_envs=options.eval_envs, num_workers=options.eval_workers)
+        stack.enter_context(evaluator)
+        loop = TrainingLoop(learner, make_members(runs, options), evaluator, task.score, loop_settings(options))
+        if command.resume is not None:
+            loop.resume()
+            print(f"resuming {runs[0].path} after step {loop.step}", file=sys.stderr)
+        return _run(loop, task, options)
+
+
+def make_members(runs: Sequence[RunDirectory], options: RunOptions) -> list[Member]:
+    """Every run with its loggers."""
+    return [Member(run, make_logger(run, wandb=options.wandb, project=options.wandb_project)) for run in runs]
+
+
+def _run(loop: TrainingLoop, task: Task, options: RunOptions) -> int:
+    """Train, and leave every run directory in a state that says how it ended."""
+    start_s = time.monotonic()
+    runs = [member.run for member in loop.members]
+    for run in runs:
+        run.set_status("running")
+    try:
+        loop.run()
+    except BaseException as error:
+        stopped = isinstance(error, StoppedError | KeyboardInterrupt)
+        for member in loop.members:
+            member.run.set_status("interrupted" if stopped else "failed", error=error)
+            member.logger.close(failed=True)
+        if not isinstance(error, StoppedError):
+            raise
+        print(f"{error}; continue with --resume {runs[0].path}", file=sys.stderr)
+        return INTERRUPTED
+    wall_s = time.monotonic() - start_s
+    for i, member in enumerate(loop.members):
+        finish(member, loop, i, task, options, wall_s)
+    return 0
+
+
+def finish(member: Member, loop: TrainingLoop, index: int, task: Task, options: RunOptions, wall_s: float) -> None:
+    """Pictures, final scores and the closing line of one finished run."""
+    run = member.run
+    plot_run(run, score="score", scale=1.0, phases=loop.phase_starts)
+    if options.video_episodes > 0:
+        loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
+    scores = final_scores(run)
+    timing = {"wall_s": round(wall_s, 1), "evaluation_s": round(loop.evaluation_s, 1)}
+    run.set_status("finished", scores=scores, timing=timing)
+    member.logger.close()
+    text = ", ".join(f"{rule} {value:.1f}" for rule, value in scores.items()) or "no evaluation"
+    print(f"{run.path}: {task.score_name} score: {text}; see {run.path / 'learning_curve.png'}")
+
+
+def final_scores(run: RunDirectory) -> dict[str, float]:
+    """The run's score by every rule that needs no other run, each under its name."""
+    scores = run.read("eval").get("score", np.zeros(0))
+    if len(scores) == 0:
+        return {}
+    return {
+        "last": float(scores[-1]),
+        "mean of last 3": float(np.mean(scores[-3:])),
+        "best (online-selected)": float(np.max(scores)),
+    }
+
+
+def loop_settings(options: RunOptions) -> LoopSettings:
+    """The part of a run's options that the loop needs."""
+    return LoopSettings(
+        log_interval=options.log_interval,
+        eval_interval=options.eval_interval,
+        eval_episodes=options.eval_episodes,
+        save_interval=options.save_interval,
+        checkpoint_minutes=options.checkpoint_minutes,
+    )
+
+
+def make_manifest(program: Program, task: Task, dataset: Dataset) -> dict[str, Any]:
+    """What decides a run's numbers beside its options; seeds trained together share a `session`."""
+    origin = {**dataset.origin, "sha256": dataset.train.checksum()}
+    manifest = build_manifest(
+        packages=program.packages, device=program.device, dataset=origin, semantics=task.semantics()
+    )
+    return {**manifest, "session": uuid.uuid4().hex}
+
+
+def create_runs(
+    options: RunOptions, task: Task, manifest: Mapping[str, Any], seeds: Sequence[int]
+) -> list[RunDirectory]:
+    """A new run directory per seed."""
+    return [
+        RunDirectory.create(
+            options.save_dir,
+            task.name,
+            options.agent.agent_name,
+            seed,
+            {**to_json(options), "seed": seed},
+            manifest,
+            keep_checkpoints=options.keep_checkpoints,
+        )
+        for seed in seeds
+    ]

@@ -1,0 +1,63 @@
+"""The choice of an OpenGL backend, and frames where there is one."""
+
+import ctypes.util
+
+import numpy as np
+import pytest
+
+from offlow_core.data.collect.collection import Collection, collect
+from offlow_core.data.collect.protocol import CollectError, find_protocol
+from offlow_core.data.collect.rendering import rendering_backend
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend a machine with the given variables and libraries."""
+
+    def pretend(variables=(), libraries=()):
+        for name in ("MUJOCO_GL", "DISPLAY"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in dict(variables).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(ctypes.util, "find_library", lambda name: name if name in libraries else None)
+
+    return pretend
+
+
+def test_states_need_no_rendering(machine):
+    machine(variables={"MUJOCO_GL": "egl"})
+    assert rendering_backend(needed=False) == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("variables", "libraries", "backend"),
+    [
+        ({"MUJOCO_GL": "osmesa", "DISPLAY": ":0"}, ["EGL"], "osmesa"),
+        ({"DISPLAY": ":0"}, ["EGL"], "glfw"),
+        ({}, ["EGL", "OSMesa"], "egl"),
+        ({}, ["OSMesa"], "osmesa"),
+    ],
+)
+def test_order_of_choice(machine, variables, libraries, backend):
+    machine(variables, libraries)
+    assert rendering_backend(needed=True) == backend
+
+
+def test_no_library_is_an_error_that_says_what_to_install(machine):
+    machine()
+    with pytest.raises(CollectError, match="apt-get install libegl1"):
+        rendering_backend(needed=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ctypes.util.find_library("EGL") or ctypes.util.find_library("OSMesa")), reason="no OpenGL")
+def test_frames(tmp_path):
+    protocol = find_protocol("visual-cube-single-play")
+    collection = Collection(protocol, tmp_path / "set.npz", episodes=1, val_episodes=1, episode_rows=3, seed=0)
+    collect(collection, workers=1, progress=False)
+    with np.load(collection.out) as file:
+        frames = file["observations"]
+    assert frames.dtype == np.uint8
+    assert frames.shape == (3, 64, 64, 3)
+    assert 30 < frames.mean() < 220
+    assert frames.std() > 10

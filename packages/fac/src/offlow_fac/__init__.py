@@ -1,0 +1,1 @@
+"""Flow Actor-Critic (FAC) and its baseline Flow Q-Learning (FQL)."""

@@ -1,0 +1,27 @@
+"""Published settings of FAC and FQL, as tables; `--preset` looks a task up in them."""
+
+from functools import cache
+from importlib.resources import files
+
+from offlow_core.training.options import OptionError
+from offlow_core.training.preset_table import PresetTable
+
+_TITLES = {
+    ("paper", "fac"): "published FAC settings",
+    ("paper", "fql"): "published FQL settings",
+    ("paper_online", "fql"): "published FQL settings with online fine-tuning",
+}
+
+
+def preset(name: str, agent: str, task: str) -> dict[str, str]:
+    """Published options of `agent` on `task`, by option name; `OptionError` where none are published."""
+    return table(name, agent).settings(task)
+
+
+@cache
+def table(name: str, agent: str) -> PresetTable:
+    """The table of preset `name` for `agent`, one row per published task."""
+    if (name, agent) not in _TITLES:
+        known = ", ".join(f"--preset {preset} --agent {agent}" for preset, agent in _TITLES)
+        raise OptionError(f"there is no preset {name!r} for {agent}; there are: {known}")
+    return PresetTable.read(files(__name__) / f"{agent}_{name}.csv", _TITLES[name, agent])
