@@ -1,4 +1,4 @@
-"""Test sessions: `uvx nox` all that CI runs, `uvx nox -s 'tests(fac)'` one package's, `uvx nox -s slow` the long ones."""
+"""Test sessions: `uvx nox` what CI runs, `uvx nox -s 'tests(fac)'` one package's, `uvx nox -s slow` the long ones."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def slow(session: nox.Session, package: str) -> None:
 
 @nox.session(venv_backend="none")
 def pin(session: nox.Session) -> None:
-    """Rewrite the exact pins in pyproject.toml from a fresh resolution; `-- --keep` only adds those that are missing."""
+    """Rewrite the exact pins in pyproject.toml from a fresh resolution; `-- --keep` only adds what is missing."""
     path = ROOT / "pyproject.toml"
     before = path.read_text()
     block = re.compile(r"constraint-dependencies = \[\n.*?\]\n", re.DOTALL)

@@ -77,9 +77,10 @@ def test_cubes_are_never_rejected(monkeypatch):
 
 
 def test_episodes_do_not_depend_on_those_before(scene_noisy):
-    first = scene_noisy.collect(0, 0, silent).arrays
-    scene_noisy.collect(0, 1, silent)
-    again = scene_noisy.collect(0, 0, silent).arrays
+    # In episode 10 the button's oracle looks at the target of the last button before it hears of its own.
+    first = scene_noisy.collect(0, 10, silent).arrays
+    scene_noisy.collect(0, 11, silent)
+    again = scene_noisy.collect(0, 10, silent).arrays
     assert all(first[key].tobytes() == again[key].tobytes() for key in first)
 
 
@@ -174,6 +175,78 @@ def test_oracles_of_each_family(puzzle_play, scene_noisy, behaviour):
 def test_a_plan_has_the_official_noise(puzzle_play):
     oracle = manipulation.make_oracles(puzzle_play.protocol, puzzle_play.environment)["button"]
     assert (oracle._noise, oracle._noise_smoothing, oracle._dt) == (0.1, 0.5, 0.4)
+
+
+class CountingScene:
+    """An environment whose observations and infos carry the number of steps; targets alternate between two kinds."""
+
+    def __init__(self):
+        self.steps, self.targets = 0, 0
+
+    @property
+    def unwrapped(self):
+        return self
+
+    def info(self):
+        names = ("prev_qpos", "prev_qvel")
+        kind = "drawer" if self.targets % 2 else "cube"
+        return {"step": self.steps, "privileged/target_task": kind, "success": True} | dict.fromkeys(names, np.zeros(1))
+
+    def reset(self, seed):
+        self.seed = seed
+        return np.array([0.0]), self.info()
+
+    def step(self, _action):
+        self.steps += 1
+        return np.array([float(self.steps)]), 0.0, False, False, self.info()
+
+    def set_new_target(self, p_stack):
+        assert p_stack == 0.5
+        self.targets += 1
+        return np.array([100.0 + self.steps]), self.info() | {"step": 100 + self.steps}
+
+
+class CountingOracle:
+    """Done at every second action; notes what it is told."""
+
+    def __init__(self, log, name):
+        self.log, self.name, self.actions = log, name, 0
+
+    @property
+    def done(self):
+        return self.actions == 2
+
+    def reset(self, observation, info):
+        self.actions = 0
+        self.log.append(("reset", self.name, observation[0], info["step"]))
+
+    def select_action(self, observation, info):
+        self.actions += 1
+        self.log.append(("act", self.name, observation[0], info["step"]))
+        return np.zeros(5)
+
+
+def test_a_new_target_is_told_to_the_oracle_but_the_next_action_sees_the_steps_own_info(scene_noisy, monkeypatch):
+    log = []
+    oracles = {name: CountingOracle(log, name) for name in ("cube", "drawer")}
+    monkeypatch.setattr(manipulation, "make_oracles", lambda *_: oracles)
+    monkeypatch.setattr(scene_noisy, "environment", CountingScene())
+    monkeypatch.setattr(scene_noisy, "protocol", find_protocol("scene-play"))
+    monkeypatch.setattr(scene_noisy, "episode_rows", 5)
+    episode = scene_noisy._attempt(EpisodeSeeds.derive(0, 0), silent)
+    assert log == [
+        ("reset", "cube", 0, 0),
+        ("act", "cube", 0, 0),
+        ("act", "cube", 1, 1),
+        ("reset", "drawer", 102, 102),
+        ("act", "drawer", 2, 2),
+        ("act", "drawer", 3, 3),
+        ("reset", "cube", 104, 104),
+        ("act", "cube", 4, 4),
+    ]
+    assert episode.arrays["observations"][:, 0].tolist() == [0, 1, 2, 3, 4]
+    achieved = {"cube attempted": 1, "cube achieved": 1, "drawer attempted": 1, "drawer achieved": 1}
+    assert episode.counts == achieved
 
 
 @pytest.mark.slow

@@ -9,6 +9,10 @@ from offlow_core.data.collect.collection import Collection, collect
 from offlow_core.data.collect.protocol import CollectError, find_protocol
 from offlow_core.data.collect.rendering import rendering_backend
 
+needs_opengl = pytest.mark.skipif(
+    not (ctypes.util.find_library("EGL") or ctypes.util.find_library("OSMesa")), reason="no OpenGL library"
+)
+
 
 @pytest.fixture
 def machine(monkeypatch):
@@ -49,8 +53,8 @@ def test_no_library_is_an_error_that_says_what_to_install(machine):
         rendering_backend(needed=True)
 
 
+@needs_opengl
 @pytest.mark.slow
-@pytest.mark.skipif(not (ctypes.util.find_library("EGL") or ctypes.util.find_library("OSMesa")), reason="no OpenGL")
 def test_frames(tmp_path):
     protocol = find_protocol("visual-cube-single-play")
     collection = Collection(protocol, tmp_path / "set.npz", episodes=1, val_episodes=1, episode_rows=3, seed=0)
@@ -61,3 +65,24 @@ def test_frames(tmp_path):
     assert frames.shape == (3, 64, 64, 3)
     assert 30 < frames.mean() < 220
     assert frames.std() > 10
+
+
+def test_shadows_are_only_for_frames(tmp_path):
+    protocol = find_protocol("cube-single-play")
+    with pytest.raises(CollectError, match="shadow_size must be positive and needs a visual"):
+        Collection(protocol, tmp_path / "set.npz", 1, 1, 3, seed=0, shadow_size=1024)
+
+
+@needs_opengl
+@pytest.mark.slow
+def test_coarser_shadows_change_little_but_something(tmp_path):
+    protocol = find_protocol("visual-cube-single-play")
+    frames = []
+    for shadow_size in (None, 64):
+        out = tmp_path / f"{shadow_size}.npz"
+        collection = Collection(protocol, out, 1, 1, 2, seed=0, shadow_size=shadow_size)
+        collect(collection, workers=1, progress=False)
+        with np.load(out) as file:
+            frames.append(file["observations"].astype(float))
+    change = np.abs(frames[0] - frames[1])
+    assert 0 < change.mean() < 3

@@ -14,7 +14,7 @@ from offlow_core.evaluation import EvaluationError, Evaluator, episode_seed
 
 def constant(value, horizon=None):
     shape = (1,) if horizon is None else (horizon, 1)
-    return lambda observations, noise_seeds: np.full((len(noise_seeds), *shape), value)  # noqa: ARG005
+    return lambda observations, noise_seeds: np.full((len(noise_seeds), *shape), value)
 
 
 class Recorder:

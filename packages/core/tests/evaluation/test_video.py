@@ -18,7 +18,7 @@ imageio_ffmpeg = pytest.importorskip("imageio_ffmpeg", reason="needs the extra `
 
 
 def constant(value):
-    return lambda observations, noise_seeds: np.full((len(noise_seeds), 1), value)  # noqa: ARG005
+    return lambda observations, noise_seeds: np.full((len(noise_seeds), 1), value)
 
 
 def film(path, make_environment=toys.Picture, policy=None, **options):

@@ -20,7 +20,7 @@ from offlow_core.evaluation import EvaluationError, Evaluator, episode_seed, poo
 FOLDER = Path(__file__).parent
 
 
-def push(observations, noise_seeds):  # noqa: ARG001
+def push(observations, noise_seeds):
     return np.ones((len(noise_seeds), 1))
 
 
@@ -177,13 +177,13 @@ PROGRAM = """
         return np.ones((len(noise_seeds), 1))
 
     if __name__ == "__main__":
-        signal.signal(signal.SIGTERM, signal.{on_terminate})
+        signal.signal(signal.SIGTERM, {on_terminate})
         with Evaluator({factory}, num_envs=2, num_workers=2) as evaluator:
             print("success", evaluator.evaluate(policy, episodes=2, seed=0)[0].success)
 """
 
 
-def start(folder, factory, pause, on_terminate="SIG_DFL"):
+def start(folder, factory, pause, on_terminate="signal.SIG_DFL"):
     script = folder / "program.py"
     options = {"folder": str(FOLDER), "factory": factory, "pause": pause, "on_terminate": on_terminate}
     script.write_text(textwrap.dedent(PROGRAM).format(**options))
@@ -199,7 +199,7 @@ def test_workers_import_the_main_script_only_if_the_environment_is_defined_there
 
 
 def test_a_program_may_finish_its_evaluation_after_a_signal_to_its_process_group(tmp_path):
-    with start(tmp_path, "toys.Walk", pause=0.5, on_terminate="SIG_IGN") as program:
+    with start(tmp_path, "toys.Walk", pause=0.5, on_terminate="lambda *_: None") as program:
         while not program.stdout.readline().startswith("workers"):
             pass
         os.killpg(program.pid, signal.SIGTERM)

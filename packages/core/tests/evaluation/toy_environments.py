@@ -19,7 +19,7 @@ class Walk(gymnasium.Env):
         self.render_mode = render_mode
         self.reported = {"pid": os.getpid()}
 
-    def reset(self, *, seed=None, options=None):  # noqa: ARG002
+    def reset(self, *, seed=None, options=None):
         super().reset(seed=seed)
         self.seed, self.steps, self.total = seed, 0, 0.0
         return self.observation(), {}
@@ -132,6 +132,6 @@ class Blind(Picture):
         raise RuntimeError("no OpenGL context")
 
 
-def refuse(render_mode=None):  # noqa: ARG001
+def refuse(render_mode=None):
     """A factory that fails."""
     raise FileNotFoundError("robot.xml is missing")

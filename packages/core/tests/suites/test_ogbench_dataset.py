@@ -46,15 +46,13 @@ def rewrite(path: Path, **changes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("task", [2, 5])
-def test_transitions_equal_those_of_the_package(task):
+def assert_equals_the_package(name: str, path: Path) -> None:
     import ogbench
 
-    name = f"cube-single-play-singletask-task{task}-v0"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _, *expected = ogbench.make_env_and_datasets(name, dataset_path=str(EXCERPT))
-    dataset = load(name, dataset_path=str(EXCERPT))
+        _, *expected = ogbench.make_env_and_datasets(name, dataset_path=str(path))
+    dataset = load(name, dataset_path=str(path))
     for transitions, reference in zip((dataset.train, dataset.validation), expected, strict=True):
         batch = transitions.gather(np.arange(len(transitions)))
         reference["actions"] = np.clip(reference["actions"], -1 + 1e-5, 1 - 1e-5)
@@ -62,6 +60,39 @@ def test_transitions_equal_those_of_the_package(task):
         for field, values in reference.items():
             np.testing.assert_array_equal(batch[field], values, err_msg=field)
             assert batch[field].dtype == values.dtype
+
+
+@pytest.mark.parametrize("task", [2, 5])
+def test_transitions_equal_those_of_the_package(task):
+    assert_equals_the_package(f"cube-single-play-singletask-task{task}-v0", EXCERPT)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scene-play-singletask-v0",
+        "puzzle-3x3-play-singletask-v0",
+        "pointmaze-medium-navigate-singletask-v0",
+        "antsoccer-arena-navigate-singletask-v0",
+    ],
+)
+def test_every_family_is_relabelled_as_in_the_package(name, tmp_path):
+    """Two episodes of random actions, the second one twice as long, recorded as the datasets are."""
+    env = resolve(name).make_environment()
+    env.action_space.seed(0)
+    rows = {"observations": [], "actions": [], "terminals": [], "qpos": [], "button_states": []}
+    for length in (5, 10):
+        observation, _ = env.reset(seed=length)
+        for step in range(length):
+            action = env.action_space.sample()
+            following, *_, info = env.step(action)
+            values = (observation, action, step == length - 1, info["prev_qpos"], info.get("prev_button_states", 0))
+            for field, value in zip(rows, values, strict=True):
+                rows[field].append(value)
+            observation = following
+    for suffix in ("", "-val"):
+        np.savez(tmp_path / f"random{suffix}.npz", **{field: np.array(values) for field, values in rows.items()})
+    assert_equals_the_package(name, tmp_path / "random.npz")
 
 
 def test_rewards_masks_and_ends(loaded):

@@ -40,9 +40,9 @@ def make_learner(options: FacOptions | FqlOptions, dataset: Dataset, task: Task)
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
     agent = make_agent(options.agent, stacked_shape(dataset, sampler.frame_stack), dataset.train.actions.shape[1])
     if isinstance(options, FacOptions):
-        phases = fac_phases(agent, options, dataset, sampler)
+        phases = fac_phases(agent, options, dataset, task, sampler)
     else:
-        phases = fql_phases(agent, options)
+        phases = fql_phases(agent, options, task)
     seeds = range(options.seed, options.seed + options.num_seeds)
     return JaxLearner(agent.init, acting(agent), phases, dataset, seeds, sampler)
 

@@ -2,7 +2,6 @@
 
 import math
 from importlib.metadata import version
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +9,13 @@ from tqdm import tqdm
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
-from offlow_core.jax.learner import Columns, OfflinePhase
 from offlow_core.jax.networks import Array
+from offlow_core.jax.online import OnlinePhase
+from offlow_core.jax.phases import Columns, OfflinePhase, Validation
 from offlow_core.jax.seed_axis import over_seeds
 from offlow_core.jax.streams import stream_keys
-from offlow_core.jax.updates import Metrics, Report
+from offlow_core.jax.updates import Metrics, Report, Update
+from offlow_core.suites.task import Task
 from offlow_fac.behaviour_store import BehaviourStore, cache_folder
 from offlow_fac.config import FacOptions
 from offlow_fac.fac import Fac, FacState, actor_critic_metrics
@@ -35,8 +36,10 @@ def flow_steps(options: FacOptions, transitions: int, batch_size: int) -> int:
     return options.epoch_flow_proxy * math.ceil(transitions / batch_size)
 
 
-def fac_phases(agent: Fac, options: FacOptions, dataset: Dataset, sampler: Sampler) -> list[OfflinePhase]:
-    """Phase 1 ends at step 0; the density pass (phase 2) happens on entering phase 3."""
+def fac_phases(
+    agent: Fac, options: FacOptions, dataset: Dataset, task: Task, sampler: Sampler
+) -> list[OfflinePhase | OnlinePhase]:
+    """Phase 1 ends at step 0; the density pass (phase 2) happens on entering phase 3; then online steps, if any."""
     transitions = len(dataset.train)
     batch_size = flow_batch_size(options, transitions, images=agent.encoder is not None)
     steps = flow_steps(options, transitions, batch_size)
@@ -59,7 +62,17 @@ def fac_phases(agent: Fac, options: FacOptions, dataset: Dataset, sampler: Sampl
         prepare=DensityPass(agent, options, sampler.frame_stack, batch_size) if penalises(options.agent) else None,
         validate=_actor_critic_validation(agent),
     )
-    return [behaviour, actor_critic]
+    online = OnlinePhase(
+        "online",
+        first_step=options.offline_steps,
+        steps=options.online_steps,
+        update=_online_update(agent),
+        batch_size=options.agent.batch_size,
+        make_environment=task.make_environment,
+        buffer_size=options.buffer_size,
+        balanced=options.balanced_sampling,
+    )
+    return [behaviour, actor_critic, online]
 
 
 class DensityPass:
@@ -89,14 +102,14 @@ class DensityPass:
         return {"estimated_logp": values, "estimated_logp_min": least}
 
 
-def _behaviour_update(agent: Fac, batch_size: int) -> Any:
+def _behaviour_update(agent: Fac, batch_size: int) -> Update:
     def update(state: FacState, batch: Batch, key: Array) -> tuple[FacState, Report]:
         return agent.update_behaviour_flow(state, batch, agent.draw_flow_noise(key, batch_size))
 
     return update
 
 
-def _behaviour_validation(agent: Fac, batch_size: int) -> Any:
+def _behaviour_validation(agent: Fac, batch_size: int) -> Validation:
     def validate(state: FacState, batch: Batch, key: Array) -> Metrics:
         noise = agent.draw_flow_noise(key, batch_size)
         return {"bc/bc_flow_loss": behaviour_flow_loss(state.behaviour, agent.encoder, batch, noise)[0]}
@@ -104,14 +117,27 @@ def _behaviour_validation(agent: Fac, batch_size: int) -> Any:
     return validate
 
 
-def _actor_critic_update(agent: Fac) -> Any:
+def _actor_critic_update(agent: Fac) -> Update:
     def update(state: FacState, batch: Batch, key: Array) -> tuple[FacState, Report]:
         return agent.update_actor_critic(state, batch, agent.draw_actor_critic_noise(key, agent.config.batch_size))
 
     return update
 
 
-def _actor_critic_validation(agent: Fac) -> Any:
+def _online_update(agent: Fac) -> Update:
+    batch_size = agent.config.batch_size
+
+    def update(state: FacState, batch: Batch, key: Array) -> tuple[FacState, Report]:
+        flow_key, key = jax.random.split(key)
+        flow_noise = agent.draw_flow_noise(flow_key, batch_size)
+        return agent.update_online(
+            state, batch, flow_noise, agent.draw_actor_critic_noise(key, batch_size, online=True)
+        )
+
+    return update
+
+
+def _actor_critic_validation(agent: Fac) -> Validation:
     def validate(state: FacState, batch: Batch, key: Array) -> Metrics:
         noise = agent.draw_actor_critic_noise(key, agent.config.batch_size)
         frozen = Frozen(state.target_critic, state.behaviour)

@@ -10,10 +10,11 @@ import optax
 
 from offlow_core.jax.critics import encode, feature_dim, gradient_statistics, init_critic, moving_average, with_encoder
 from offlow_core.jax.encoders import Impala
+from offlow_core.jax.flows import flow_actions
 from offlow_core.jax.networks import Array, apply_mlp, init_mlp
 from offlow_core.jax.updates import Report
 from offlow_fac.config import FqlConfig
-from offlow_fac.fql_losses import Batch, FqlNoise, joint_loss
+from offlow_fac.fql_losses import Batch, FqlNoise, behaviour_condition, joint_loss
 
 NUM_CRITICS = 2
 
@@ -101,6 +102,10 @@ class Fql:
         """The one-step policy clip(mu(s, z)) [B, A] for observations [B, ...] and noise [B, A]."""
         actor = params["actor_onestep_flow"]
         return jnp.clip(apply_mlp(actor["mlp"], encode(self.encoder, actor, observations), z), -1, 1)
+
+    def sample_behaviour(self, state: FqlState, observations: Array, z: Array) -> Array:
+        """The behaviour flow's actions [B, A], the multi-step policy that the one-step policy was distilled from."""
+        return flow_actions(behaviour_condition(state.params, self.encoder, observations), z, self.config.flow_steps)
 
 
 def fql_metrics(parts: dict[str, Array]) -> dict[str, Array]:

@@ -78,7 +78,7 @@ def _actor_loss(
 
     The flow learns from flow matching alone: its action a_F is a constant of the distillation.
     """
-    flow_params, flow_features = _flow(params, batch["observations"], encoder)
+    flow_params, flow_features = behaviour_parts(params, batch["observations"], encoder)
     bc_flow_loss = flow_matching_loss(flow_params, flow_features, batch["actions"], noise.x0, noise.t)
     flow = FlowCondition(*jax.lax.stop_gradient((flow_params, flow_features)))
     flow_target = flow_actions(flow, noise.actor, config.flow_steps)
@@ -92,7 +92,12 @@ def _actor_loss(
     return loss, parts | {"bc_flow_loss": bc_flow_loss, "distill_loss": distill_loss, "q_loss": q_loss}
 
 
-def _flow(params: dict, observations: Array, encoder: Impala | None) -> tuple[dict, Array]:
+def behaviour_parts(params: dict, observations: Array, encoder: Impala | None) -> tuple[dict, Array]:
     """Parameters of the behaviour flow and its features of the observations; its encoder is a module of its own."""
     features = observations if encoder is None else encoder.apply(params["actor_bc_flow_encoder"], observations)
     return params["actor_bc_flow"]["mlp"], features
+
+
+def behaviour_condition(params: dict, encoder: Impala | None, observations: Array) -> FlowCondition:
+    """The behaviour flow given observations [B, ...]."""
+    return FlowCondition(*behaviour_parts(params, observations, encoder))

@@ -1,16 +1,18 @@
-"""The one offline phase of an FQL run: flow, actor and critic are trained jointly."""
+"""The phases of an FQL run: flow, actor and critic are trained jointly, offline and online alike."""
 
 from offlow_core.jax.device_data import Batch
-from offlow_core.jax.learner import OfflinePhase
 from offlow_core.jax.networks import Array
+from offlow_core.jax.online import OnlinePhase
+from offlow_core.jax.phases import OfflinePhase
 from offlow_core.jax.updates import Metrics, Report
+from offlow_core.suites.task import Task
 from offlow_fac.config import FqlOptions
 from offlow_fac.fql import Fql, FqlState, fql_metrics
 from offlow_fac.fql_losses import joint_loss
 
 
-def fql_phases(agent: Fql, options: FqlOptions) -> list[OfflinePhase]:
-    """Steps 1 to `offline_steps` on the dataset."""
+def fql_phases(agent: Fql, options: FqlOptions, task: Task) -> list[OfflinePhase | OnlinePhase]:
+    """Updates on the dataset, then the same updates between environment steps, if any."""
     batch_size = agent.config.batch_size
 
     def update(state: FqlState, batch: Batch, key: Array) -> tuple[FqlState, Report]:
@@ -21,12 +23,15 @@ def fql_phases(agent: Fql, options: FqlOptions) -> list[OfflinePhase]:
         _, parts = joint_loss(state.params, state.target_critic, batch, noise, agent.config, agent.encoder)
         return fql_metrics(parts)
 
-    phase = OfflinePhase(
-        "offline",
-        first_step=0,
-        steps=options.offline_steps,
-        batch_size=batch_size,
+    offline = OfflinePhase("offline", 0, options.offline_steps, update=update, batch_size=batch_size, validate=validate)
+    online = OnlinePhase(
+        "online",
+        first_step=options.offline_steps,
+        steps=options.online_steps,
         update=update,
-        validate=validate,
+        batch_size=batch_size,
+        make_environment=task.make_environment,
+        buffer_size=options.buffer_size,
+        balanced=options.balanced_sampling,
     )
-    return [phase]
+    return [offline, online]

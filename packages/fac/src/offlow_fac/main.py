@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from offlow_core.errors import UserError
 from offlow_core.training.command_line import fail, parse
 from offlow_core.training.option_json import to_text
 from offlow_fac.config import VARIANTS
@@ -15,23 +16,34 @@ PACKAGES = ("offlow-core", "offlow-fac", "jax", "jaxlib", "optax", "numpy", "gym
 def main(argv: Sequence[str] | None = None) -> int:
     """Train FAC or FQL, or evaluate a trained run (`fac evaluate RUN`); the exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    if argv[:1] == ["evaluate"]:
-        from offlow_fac.evaluate import main as evaluate
+    try:
+        return evaluate(argv[1:]) if argv[:1] == ["evaluate"] else train(argv)
+    except UserError as error:
+        fail(PROGRAM, str(error))
 
-        return evaluate(argv[1:])
+
+def train(argv: Sequence[str]) -> int:
+    """`fac OPTIONS`."""
     command = parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="fac", preset=preset)
     if command.print_config:
         print(to_text(command.options))
         return 0
-    # What follows imports JAX and the environments, which take seconds.
+    # JAX and the environments take seconds to import: only when they are needed.
     from offlow_core.jax.device import configure
-    from offlow_core.training.session import USER_ERRORS, Program, run_training
+    from offlow_core.training.session import Program, run_training
     from offlow_fac.agents import make_learner
 
-    try:
-        return run_training(command, Program(PROGRAM, VARIANTS, make_learner, configure(), PACKAGES))
-    except USER_ERRORS as error:
-        fail(PROGRAM, str(error))
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, configure(), PACKAGES))
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """`fac evaluate RUN OPTIONS`."""
+    from offlow_core.jax.device import configure
+    from offlow_core.training.saved_run import evaluate_command
+    from offlow_fac.saved_policy import load_policy
+
+    configure()
+    return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -103,7 +103,7 @@ def _out(options: Options, protocol: Protocol, smaller: bool) -> Path:
 
 
 @contextlib.contextmanager
-def _stoppable(collection: Collection) -> Iterator[None]:
+def _stoppable(collection: Collection) -> Generator[None]:
     """Answer Ctrl-C and SIGTERM with one line on how to go on."""
 
     def stop(number: int, _frame) -> None:

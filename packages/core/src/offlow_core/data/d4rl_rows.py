@@ -16,8 +16,8 @@ def qlearning_rows(
 ) -> np.ndarray:
     """Rows of a file that are transitions to the row after them (int32), as D4RL's `qlearning_dataset` chooses them.
 
-    The flags are [rows] or [rows, 1]. The last row never is, nor is a row at which an episode was cut off, unless `terminate_on_end`. Where the file has
-    no `timeouts`, episodes are cut off after `max_episode_steps`.
+    The flags are [rows] or [rows, 1]. The last row is never chosen, nor is one at which an episode was cut off (unless
+    `terminate_on_end`). Where the file has no `timeouts`, episodes are cut off after `max_episode_steps`.
 
     Kept as they are: at a terminal row the successor is the first state of the next episode (it is masked), and each
     cut-off episode loses its last action.

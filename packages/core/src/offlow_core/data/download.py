@@ -17,6 +17,8 @@ from typing import BinaryIO
 
 from tqdm import tqdm
 
+from offlow_core.errors import UserError
+
 OFFLINE_VARIABLE = "OFFLOW_OFFLINE"
 _BLOCK_BYTES = 1 << 20
 _TIMEOUT_S = 30
@@ -24,7 +26,7 @@ _PAUSE_S = 1.0  # before a connection that was cut is taken up again
 _CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
 
 
-class DownloadError(RuntimeError):
+class DownloadError(UserError, RuntimeError):
     """A file could not be had; the message says how to get it by hand."""
 
 

@@ -3,11 +3,12 @@
 import numpy as np
 
 from offlow_core.data.transitions import Transitions
+from offlow_core.errors import UserError
 
 _BLOCK_ROWS = 65_536  # finiteness is tested in blocks, so that a large array needs no second one of its size
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError, ValueError):
     """Data that cannot be used; the message names the file, the field, and the row where there is one."""
 
 

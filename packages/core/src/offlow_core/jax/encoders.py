@@ -1,7 +1,7 @@
 """IMPALA image encoder (Espeholt et al. 2018) as pure functions over parameter dictionaries.
 
-uint8 images [..., H, W, C] -> features [..., d]. Per stack: 3x3 convolution, 3x3 max-pool with stride 2, residual blocks
-of (ReLU, convolution) twice; then ReLU, flatten in (H, W, C) order, Dense and GELU.
+uint8 images [..., H, W, C] -> features [..., d]. Per stack: 3x3 convolution, 3x3 max-pool with stride 2, residual
+blocks of (ReLU, convolution) twice; then ReLU, flatten in (H, W, C) order, Dense and GELU.
 """
 
 from dataclasses import dataclass

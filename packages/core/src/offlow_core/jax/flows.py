@@ -1,7 +1,7 @@
 """Flow policies: conditional velocity fields v(s, x, t), t = 0 noise, t = 1 data (Lipman et al. 2023).
 
-Integration is plain Euler with a fixed number of steps. The forward sampler visits t = 0, 1/N, ..., 1 - 1/N, the reverse
-solve of the log-density t = 1, ..., 1/N: the second is deliberately not the algebraic inverse of the first.
+Integration is plain Euler with a fixed number of steps. The forward sampler visits t = 0, 1/N, ..., 1 - 1/N, the
+reverse solve of the log-density t = 1, ..., 1/N: the second is deliberately not the algebraic inverse of the first.
 """
 
 import math

@@ -1,51 +1,23 @@
 """The JAX side of the training loop: phases of compiled blocks over device-resident data, seeds side by side."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import numpy as np
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Policy
-from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler, to_device
+from offlow_core.jax.device_data import Sampler, to_device
 from offlow_core.jax.networks import Array
-from offlow_core.jax.seed_axis import one_seed, over_seeds, stack_seeds
+from offlow_core.jax.online import OnlinePhase
+from offlow_core.jax.phases import OfflinePhase, PhaseStore, Surroundings
+from offlow_core.jax.seed_axis import one_seed, stack_seeds
 from offlow_core.jax.state_arrays import all_finite, from_arrays, to_arrays
-from offlow_core.jax.streams import stream_key, stream_keys
-from offlow_core.jax.updates import Metrics, Update, build_block
-from offlow_core.training.learner import Phase
+from offlow_core.jax.streams import stream_key
+from offlow_core.jax.updates import Metrics
 
-Columns = dict[str, Array]
-"""Further values per transition, [S, n]: what one phase derives from the data for the next."""
-
-
-class PhaseStore(Protocol):
-    """Keeps what a finished phase produced, so that an equal run need not train it again."""
-
-    def load(self, state: Any, seed: int) -> Any | None:
-        """One seed's state with the stored part in place, or None if it is not stored."""
-        ...
-
-    def save(self, state: Any, seed: int) -> None:
-        """Store the part of one seed's state."""
-        ...
-
-
-@dataclass(frozen=True)
-class OfflinePhase(Phase):
-    """A phase on the dataset.
-
-    `prepare(state, data, name)` makes columns for the training set and, with another name, for the validation set;
-    `validate(state, batch, key)` gives losses without updating.
-    """
-
-    batch_size: int = 256
-    update: Update | None = None
-    prepare: Callable[[Any, DeviceTransitions, str], Columns] | None = None
-    validate: Callable[[Any, Batch, Array], Metrics] | None = None
-    store: PhaseStore | None = None
+AGENT, STAGE = "agent/", "stage/"
 
 
 class JaxLearner:
@@ -58,49 +30,41 @@ class JaxLearner:
         self,
         init: Callable[[Array], Any],
         act: Callable[[Any, Array, Array], Array],
-        phases: Sequence[OfflinePhase],
+        phases: Sequence[OfflinePhase | OnlinePhase],
         dataset: Dataset,
         seeds: Sequence[int],
         sampler: Sampler,
     ):
         self.phases, self.seeds = tuple(phases), tuple(seeds)
         self.state = stack_seeds([init(stream_key(seed, "init")) for seed in seeds])
-        self.data = to_device(dataset.train)
-        self._validation = None if dataset.validation is None else to_device(dataset.validation)
-        self._sampler = sampler
-        self._plain_sampler = Sampler(frame_stack=sampler.frame_stack)
-        self._policy = jax.jit(lambda state, observations, seeds: act(state, observations, _noise(seeds, self.data)))
+        validation = None if dataset.validation is None else to_device(dataset.validation)
+        self._around = Surroundings(self.seeds, to_device(dataset.train), validation, sampler, act)
+        self._policy = jitted_policy(act, dataset.train.actions.shape[1])
         self._finite = jax.jit(all_finite)
         self._metrics: Metrics = {}
+        self._saved_stage: list[dict[str, np.ndarray]] = []
 
-    def enter(self, phase: OfflinePhase) -> bool:
+    def enter(self, phase: OfflinePhase | OnlinePhase) -> bool:
         if phase.store is not None and self._load_stored(phase.store):
             return False
-        self._block = build_block(phase.update, self._sampler, phase.batch_size, len(self.seeds))
-        self._data_keys = stream_keys(self.seeds, f"data/{phase.name}")
-        self._noise_keys = stream_keys(self.seeds, f"noise/{phase.name}")
-        self._columns = self._prepare(phase, self.data, "train")
-        self._validate = None
-        if phase.validate is not None and self._validation is not None:
-            self._validate = self._build_validation(phase)
+        self._stage = phase.open(self.state, self._around)
+        for i, arrays in enumerate(self._saved_stage):
+            if arrays:
+                self._stage.load_state_arrays(i, arrays)
+        self._saved_stage = []
         return True
 
     def advance(self, step: int, steps: int) -> None:
-        self.state, self._metrics = self._block(
-            self.state, self._columns, self._data_keys, self._noise_keys, self.data, step, steps
-        )
+        self.state, self._metrics = self._stage.advance(self.state, step, steps)
         jax.block_until_ready(self._metrics)
 
     def metrics(self) -> list[dict[str, float]]:
         return _per_seed(self._metrics, len(self.seeds))
 
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
-        if self._validate is None:
-            return [{} for _ in self.seeds]
-        metrics = self._validate(self.state, self._validation_columns, self._validation_keys, self._validation, step)
-        return _per_seed({f"validation/{name}": values for name, values in metrics.items()}, len(self.seeds))
+        return _per_seed(self._stage.validation_metrics(self.state, step), len(self.seeds))
 
-    def leave(self, phase: OfflinePhase) -> None:
+    def leave(self, phase: OfflinePhase | OnlinePhase) -> None:
         if phase.store is not None:
             for i, seed in enumerate(self.seeds):
                 phase.store.save(one_seed(self.state, i), seed)
@@ -113,11 +77,14 @@ class JaxLearner:
         return lambda observations, noise_seeds: np.asarray(self._policy(state, observations, noise_seeds))
 
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
-        return to_arrays(one_seed(self.state, index))
+        agent = to_arrays(one_seed(self.state, index))
+        stage = self._stage.state_arrays(index)
+        return {AGENT + name: v for name, v in agent.items()} | {STAGE + name: v for name, v in stage.items()}
 
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:
         like = one_seed(self.state, 0)
-        self.state = stack_seeds([from_arrays(like, arrays) for arrays in states])
+        self.state = stack_seeds([from_arrays(like, part_of(arrays, AGENT)) for arrays in states])
+        self._saved_stage = [part_of(arrays, STAGE) for arrays in states]
 
     def _load_stored(self, store: PhaseStore) -> bool:
         stored = [store.load(one_seed(self.state, i), seed) for i, seed in enumerate(self.seeds)]
@@ -126,25 +93,20 @@ class JaxLearner:
         self.state = stack_seeds(stored)
         return True
 
-    def _prepare(self, phase: OfflinePhase, data: DeviceTransitions, name: str) -> Columns:
-        return {} if phase.prepare is None else phase.prepare(self.state, data, name)
 
-    def _build_validation(self, phase: OfflinePhase) -> Callable:
-        self._validation_columns = self._prepare(phase, self._validation, "validation")
-        self._validation_keys = stream_keys(self.seeds, f"validation/{phase.name}")
+def jitted_policy(act: Callable[[Any, Array, Array], Array], action_dim: int) -> Callable:
+    """`act` as (state, observations, noise_seeds) -> actions: row i's noise comes from noise_seeds[i] alone."""
 
-        def validate(state: Any, columns: Columns, key: Array, data: DeviceTransitions, step: Array) -> Metrics:
-            data_key, noise_key = jax.random.split(jax.random.fold_in(key, step))
-            batch = self._plain_sampler.sample(data, data_key, phase.batch_size, columns)
-            return phase.validate(state, batch, noise_key)
+    def policy(state: Any, observations: Array, noise_seeds: Array) -> Array:
+        keys = jax.random.wrap_key_data(noise_seeds)
+        return act(state, observations, jax.vmap(lambda key: jax.random.normal(key, (action_dim,)))(keys))
 
-        return jax.jit(over_seeds(validate, len(self.seeds), shared=2))
+    return jax.jit(policy)
 
 
-def _noise(noise_seeds: Array, data: DeviceTransitions) -> Array:
-    """Standard normals [n, A], row i from noise_seeds[i] (two 32-bit words) alone."""
-    keys = jax.random.wrap_key_data(noise_seeds)
-    return jax.vmap(lambda key: jax.random.normal(key, data.actions.shape[1:]))(keys)
+def part_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The arrays whose names start with the prefix, by the rest of their names."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _per_seed(metrics: Metrics, num_seeds: int) -> list[dict[str, float]]:

@@ -1,8 +1,8 @@
 """Multi-layer perceptrons as pure functions over parameter dictionaries.
 
 A network is `{"Dense_0": {"kernel": [in, out], "bias": [out]}, "LayerNorm_0": {"scale", "bias"}, ...}`: each hidden
-layer is Dense -> GELU (tanh approximation) -> LayerNorm if the parameters hold one; the last layer is linear. Inputs are
-passed as separate arrays and never concatenated, so that callers can keep the part of the first layer that does not
+layer is Dense -> GELU (tanh approximation) -> LayerNorm if the parameters hold one; the last layer is linear. Inputs
+are passed as separate arrays and never concatenated, so that callers can keep the part of the first layer that does not
 change.
 """
 

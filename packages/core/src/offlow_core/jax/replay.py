@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -63,6 +64,20 @@ def insert(replay: Replay, step: dict[str, Array]) -> Replay:
         size=jnp.minimum(data.size + 1, slots),
     )
     return replay._replace(transitions=transitions, inserted=replay.inserted + 1)
+
+
+def restore(replay: Replay, online: dict[str, np.ndarray]) -> Replay:
+    """A fresh ring with the online transitions of `online_part` where they were."""
+    alive = len(online["actions"])
+    steps = {name: jnp.asarray(values) for name, values in online.items() if name != "inserted"}
+    start = replay._replace(inserted=jnp.asarray(int(online["inserted"]) - alive, jnp.int32))
+
+    def step(i: Array, ring: Replay) -> Replay:
+        return insert(ring, {name: values[i] for name, values in steps.items()})
+
+    restored = jax.lax.fori_loop(0, alive, step, start) if alive else start
+    size = jnp.minimum(replay.offline + restored.inserted, len(replay.transitions.rows))
+    return restored._replace(transitions=restored.transitions._replace(size=size))
 
 
 def online_part(replay: Replay) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import difflib
 import re
 
+from offlow_core.errors import UserError
 from offlow_core.suites import ogbench
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import EnvironmentFactory, Task
@@ -17,7 +18,7 @@ _D4RL_NAME = re.compile(
 )
 
 
-class TaskNameError(ValueError):
+class TaskNameError(UserError, ValueError):
     """A name that no suite knows."""
 
 

@@ -11,6 +11,8 @@ import functools
 import gymnasium
 import numpy as np
 
+from offlow_core.errors import UserError
+
 _TWO_SPHERES = """
 <mujoco>
   <worldbody>
@@ -21,7 +23,7 @@ _TWO_SPHERES = """
 """
 
 
-class RepairError(ValueError):
+class RepairError(UserError, ValueError):
     """A model to which a repair does not apply."""
 
 

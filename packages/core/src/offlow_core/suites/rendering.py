@@ -3,13 +3,15 @@
 import os
 import sys
 
+from offlow_core.errors import UserError
+
 _INSTALL_HINT = (
     "On Debian or Ubuntu: `apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri` and MUJOCO_GL=egl, "
     "or `apt-get install libosmesa6` and MUJOCO_GL=osmesa."
 )
 
 
-class RenderingError(RuntimeError):
+class RenderingError(UserError, RuntimeError):
     """Images are needed, but OpenGL does not work here."""
 
 

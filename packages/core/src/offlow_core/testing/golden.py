@@ -54,9 +54,8 @@ class GoldenCase:
     @property
     def iterations(self) -> list[str]:
         """Suffixes of the recorded iterations: "", "_2", "_3"."""
-        return [""] + sorted(
-            {name.split("/")[0].removeprefix("noise") for name in self.arrays if name.startswith("noise_")}
-        )
+        later = {name.split("/")[0].removeprefix("noise") for name in self.arrays if name.startswith("noise_")}
+        return ["", *sorted(later)]
 
 
 def golden_folder(test_file: str) -> Path:

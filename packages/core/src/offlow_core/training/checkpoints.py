@@ -14,6 +14,7 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
+from offlow_core.errors import UserError
 from offlow_core.training.files import atomic_file
 
 FORMAT_VERSION = 1
@@ -24,7 +25,7 @@ STORABLE_KINDS = "?biufc"
 _FILE_NAME = re.compile(r"(\d+)(-permanent)?\.npz")
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError, RuntimeError):
     """A checkpoint that could not be written or read; the message names the file and what to do."""
 
 

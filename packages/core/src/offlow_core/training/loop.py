@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from offlow_core.errors import UserError
 from offlow_core.evaluation import Evaluator, summarise
 from offlow_core.training.learner import Learner, Phase
 from offlow_core.training.loggers import LoggerGroup
@@ -18,7 +19,7 @@ from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.stopping import StopRequest
 
 
-class DivergedError(RuntimeError):
+class DivergedError(UserError, RuntimeError):
     """A loss, a gradient or a parameter is no longer finite."""
 
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from offlow_core.errors import UserError
 
-class OptionError(ValueError):
+
+class OptionError(UserError, ValueError):
     """An option has a value that no run could use."""
 
 

@@ -10,8 +10,8 @@ from offlow_core.training.options import OptionError, RunOptions
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError, find_resumable
 
 CHANGEABLE = frozenset(
-    "save_dir offline_steps eval_envs eval_workers video_episodes save_interval checkpoint_minutes keep_checkpoints "
-    "wandb wandb_project dataset_path dataset_dir preset".split()
+    {"save_dir", "offline_steps", "preset", "dataset_path", "dataset_dir", "eval_envs", "eval_workers"}
+    | {"video_episodes", "save_interval", "checkpoint_minutes", "keep_checkpoints", "wandb", "wandb_project"}
 )
 """Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Literal, Self
 
 import numpy as np
 
+from offlow_core.errors import UserError
 from offlow_core.training.checkpoints import CheckpointFolder
 from offlow_core.training.files import write_json
 from offlow_core.training.tables import Table, read_table
@@ -28,7 +29,7 @@ TABLES: tuple[Kind, ...] = ("train", "eval", "episodes", "timing")
 TRACEBACK_LINES = 30
 
 
-class RunDirectoryError(RuntimeError):
+class RunDirectoryError(UserError, RuntimeError):
     """A run directory that is incomplete, damaged, or in use by another process."""
 
 

@@ -11,24 +11,20 @@ from typing import Any
 import numpy as np
 
 from offlow_core.data.transitions import Dataset
-from offlow_core.data.validation import DatasetError
 from offlow_core.evaluation import Evaluator
-from offlow_core.suites import TaskNameError, resolve
+from offlow_core.suites import resolve
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import Task
-from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.command_line import ParsedCommand
 from offlow_core.training.curves import plot_run
 from offlow_core.training.learner import Learner
 from offlow_core.training.loggers import make_logger
-from offlow_core.training.loop import DivergedError, LoopSettings, Member, StoppedError, TrainingLoop
+from offlow_core.training.loop import LoopSettings, Member, StoppedError, TrainingLoop
 from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
-from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.options import RunOptions
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
-from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
-
-USER_ERRORS = (OptionError, TaskNameError, DatasetError, DivergedError, RunDirectoryError, CheckpointError)
+from offlow_core.training.run_directory import RunDirectory
 
 INTERRUPTED = 130
 """Exit status of a run that saved itself on request, as shells report Ctrl-C."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from offlow_core.errors import UserError
 from offlow_core.training.files import atomic_file
 
 STEP = "step"
 
 
-class TableError(ValueError):
+class TableError(UserError, ValueError):
     """A table file that is damaged, or a row that a table cannot hold."""
 
 

@@ -5,7 +5,7 @@ import hashlib
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -127,7 +127,9 @@ def _refuse_existing(collection: Collection, overwrite: bool) -> None:
         raise CollectError(f"{existing[0]} exists; give --overwrite to replace it, or another --out")
 
 
-def _collect_missing(collection: Collection, finished: dict[int, Counter[str]], rendering, workers, progress) -> None:
+def _collect_missing(
+    collection: Collection, finished: dict[int, Counter[str]], rendering: str, workers: int, progress: bool
+) -> None:
     total = collection.episodes + collection.val_episodes
     missing = [episode for episode in range(total) if episode not in finished]
     job = Job(
@@ -180,7 +182,7 @@ def _sha256(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def _disk_errors_explained(parts: PartsFolder) -> Iterator[None]:
+def _disk_errors_explained(parts: PartsFolder) -> Generator[None]:
     try:
         yield
     except OSError as error:

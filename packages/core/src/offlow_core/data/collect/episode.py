@@ -2,9 +2,12 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import gymnasium
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class EpisodeSeeds:
         """Seeds of attempt number `attempt` (0 unless the episode was rejected before)."""
         return cls(*map(int, np.random.SeedSequence([seed, episode, attempt]).generate_state(4)))
 
-    def start(self, action_space) -> np.random.Generator:
+    def start(self, action_space: "gymnasium.Space") -> np.random.Generator:
         """Seed the generators outside the environment and return the collector's own."""
         # The oracles and the mazes draw from numpy's global generator.
         np.random.seed(self.numpy_global)  # noqa: NPY002

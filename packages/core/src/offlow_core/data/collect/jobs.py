@@ -1,5 +1,6 @@
 """Worker processes that collect episodes, and the parent's side of them."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -11,9 +12,15 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
+from typing import Protocol as Interface
 
+from offlow_core.data.collect.episode import Episode
 from offlow_core.data.collect.parts import PartsFolder
 from offlow_core.data.collect.protocol import CollectError, Protocol
+
+OnRows = Callable[[int], object]
+OnEpisode = Callable[[int, Counter[str]], object]
 
 REPORT_INTERVAL_S = 0.5
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -31,7 +38,15 @@ class Job:
     shadow_size: int | None = None
 
 
-def make_collector(protocol: Protocol, episode_rows: int, shadow_size: int | None = None):
+class Collector(Interface):
+    """What makes the episodes of one family of environments."""
+
+    def collect(self, seed: int, episode: int, report: Callable[[int], object]) -> Episode:
+        """Episode number `episode`; `report(rows)` is called after each step."""
+        ...
+
+
+def make_collector(protocol: Protocol, episode_rows: int, shadow_size: int | None = None) -> Collector:
     """The collector of the protocol's family, with its environment; `shadow_size` is for rendered frames."""
     from offlow_core.data.collect.manipulation import ManipulationCollector
     from offlow_core.data.collect.pointmaze import PointMazeCollector
@@ -91,7 +106,9 @@ class Worker:
     def give(self, episode: int) -> None:
         """Let the worker collect `episode` next."""
         self.episode, self.rows = episode, 0
-        self.connection.send(episode)
+        # If the process has died, the next message says so.
+        with contextlib.suppress(BrokenPipeError):
+            self.connection.send(episode)
 
     def message(self) -> tuple:
         """The next message; an exit of the process counts as one."""
@@ -112,8 +129,8 @@ def run_jobs(
     job: Job,
     episodes: Iterable[int],
     workers: int,
-    on_rows: Callable[[int], None],
-    on_episode: Callable[[int, Counter[str]], None],
+    on_rows: OnRows,
+    on_episode: OnEpisode,
 ) -> None:
     """Collect `episodes` in worker processes.
 
@@ -124,7 +141,7 @@ def run_jobs(
         CollectError: a worker failed or died; names the episode. Finished episodes stay.
     """
     waiting = list(reversed(list(episodes)))
-    active: dict[Connection, Worker] = {}
+    active: dict[Any, Worker] = {}
     try:
         while len(active) < workers and waiting:
             worker = Worker(job)
@@ -144,7 +161,7 @@ def run_jobs(
             worker.stop()
 
 
-def _handle(worker: Worker, job: Job, on_rows, on_episode) -> bool:
+def _handle(worker: Worker, job: Job, on_rows: OnRows, on_episode: OnEpisode) -> bool:
     """Take one message; whether the worker has finished its episode."""
     kind, *content = worker.message()
     if kind == "rows":

@@ -1,11 +1,11 @@
 """Episodes of the manipulation environments: the packaged oracles carry out one random sub-task after the other."""
 
 import copy
-import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import gymnasium
 import numpy as np
 
 from offlow_core.data.collect.episode import Episode, EpisodeSeeds, Recorder
@@ -27,9 +27,8 @@ MARKOV_OPTIONS = {"min_norm": 0.4}
 CUBE_QPOS = 14
 
 
-def make_environment(protocol: Protocol, episode_rows: int):
+def make_environment(protocol: Protocol, episode_rows: int) -> gymnasium.Env:
     """The environment in its data collection mode: random scenes and targets, no end at success."""
-    import gymnasium
     import ogbench  # noqa: F401  (registers the environments)
 
     return gymnasium.make(
@@ -41,31 +40,29 @@ def make_environment(protocol: Protocol, episode_rows: int):
     )
 
 
-def make_action_space():
+def make_action_space() -> gymnasium.spaces.Box:
     """The environment's action space; its own property makes a new, unseeded one at every access."""
-    import gymnasium
-
     return gymnasium.spaces.Box(-1.0, 1.0, shape=(5,), dtype=np.float32)
 
 
-def set_shadow_size(environment, shadow_size: int) -> None:
+def set_shadow_size(environment: gymnasium.Env, shadow_size: int) -> None:
     """Render shadows from a map of `shadow_size` squared texels: fewer are faster and slightly coarser."""
     environment.reset(seed=0)
-    scene = environment.unwrapped
+    scene: Any = environment.unwrapped
     scene.model.vis.quality.shadowsize = shadow_size
     # A renderer keeps the size that it was made with.
     scene._renderer.close()
     scene._initialize_renderer()
 
 
-def make_oracles(protocol: Protocol, environment) -> dict[str, Any]:
+def make_oracles(protocol: Protocol, environment: gymnasium.Env) -> dict[str, Any]:
     """One oracle per kind of sub-task: open-loop plans for `play`, closed-loop Markov policies for `noisy`."""
     if protocol.behaviour == "play":
         return _plan_oracles(protocol, environment)
     return _markov_oracles(protocol, environment)
 
 
-def _plan_oracles(protocol: Protocol, environment) -> dict[str, Any]:
+def _plan_oracles(protocol: Protocol, environment: gymnasium.Env) -> dict[str, Any]:
     from ogbench.manipspace.oracles.plan.button_plan import ButtonPlanOracle
     from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
     from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
@@ -84,7 +81,7 @@ def _plan_oracles(protocol: Protocol, environment) -> dict[str, Any]:
     }
 
 
-def _markov_oracles(protocol: Protocol, environment) -> dict[str, Any]:
+def _markov_oracles(protocol: Protocol, environment: gymnasium.Env) -> dict[str, Any]:
     from ogbench.manipspace.oracles.markov.button_markov import ButtonMarkovOracle
     from ogbench.manipspace.oracles.markov.cube_markov import CubeMarkovOracle
     from ogbench.manipspace.oracles.markov.drawer_markov import DrawerMarkovOracle
@@ -128,9 +125,9 @@ class FreshState:
 
     TARGETS = ("block", "button", "button_states", "drawer_pos", "window_pos")
 
-    def __init__(self, environment):
+    def __init__(self, environment: gymnasium.Env):
         environment.reset(seed=0)
-        self.scene = environment.unwrapped
+        self.scene: Any = environment.unwrapped
         names = [f"_target_{target}" for target in self.TARGETS]
         self.attributes = {name: copy.copy(getattr(self.scene, name)) for name in names if hasattr(self.scene, name)}
         self.arrays = {name: getattr(self.scene.model, name).copy() for name in ("site_pos", "dof_damping")}
@@ -155,16 +152,17 @@ class ManipulationCollector:
         self.action_space = make_action_space()
         self.fresh_state = FreshState(self.environment)
 
-    def collect(self, seed: int, episode: int, report: Callable[[int], None]) -> Episode:
+    def collect(self, seed: int, episode: int, report: Callable[[int], object]) -> Episode:
         """Episode number `episode`; `report(rows)` is called after each step."""
-        for attempt in itertools.count():
-            collected = self._attempt(EpisodeSeeds.derive(seed, episode, attempt), report)
-            collected.counts["rejected"] = attempt
+        rejected = 0
+        while True:
+            collected = self._attempt(EpisodeSeeds.derive(seed, episode, attempt=rejected), report)
             if self.protocol.family != "scene" or not cube_left_the_scene(collected.arrays["qpos"]):
+                collected.counts["rejected"] = rejected
                 return collected
-        raise AssertionError("unreachable")
+            rejected += 1
 
-    def _attempt(self, seeds: EpisodeSeeds, report: Callable[[int], None]) -> Episode:
+    def _attempt(self, seeds: EpisodeSeeds, report: Callable[[int], object]) -> Episode:
         generator = seeds.start(self.action_space)
         self.fresh_state.restore()
         observation, info = self.environment.reset(seed=seeds.environment)
@@ -190,7 +188,8 @@ class ManipulationCollector:
         return Episode(recorder.arrays(), counts)
 
     def _new_target(self, oracles: dict[str, Any], stacking: float) -> str:
-        observation, info = self.environment.unwrapped.set_new_target(p_stack=stacking)
+        scene: Any = self.environment.unwrapped
+        observation, info = scene.set_new_target(p_stack=stacking)
         kind = info["privileged/target_task"]
         oracles[kind].reset(observation, info)
         return kind

@@ -8,7 +8,7 @@ import shutil
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ class PartsFolder:
         )
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Keep a second collection out of this folder."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "lock").open("w") as file:
@@ -82,10 +82,10 @@ class PartsFolder:
         """Write an episode so that its file is complete or absent, even if two processes write it."""
         target = self.episode_file(episode)
         temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        counts = np.array(json.dumps(collected.counts))
+        fields: dict[str, Any] = {**collected.arrays, COUNTS_FIELD: np.array(json.dumps(collected.counts))}
         try:
             with temporary.open("wb") as file:
-                np.savez_compressed(file, **collected.arrays, **{COUNTS_FIELD: counts})
+                np.savez_compressed(file, **fields)
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)

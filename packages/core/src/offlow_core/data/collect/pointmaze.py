@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
+import gymnasium
 import numpy as np
 
 from offlow_core.data.collect.episode import Episode, EpisodeSeeds, Recorder
@@ -14,9 +16,8 @@ ACTION_NOISE = 0.5
 STITCH_DISTANCE_CELLS = 4
 
 
-def make_environment(protocol: Protocol, episode_rows: int):
+def make_environment(protocol: Protocol, episode_rows: int) -> gymnasium.Env:
     """The goal-conditioned maze, which goes on after a goal is reached."""
-    import gymnasium
     import ogbench  # noqa: F401  (registers the environments)
 
     return gymnasium.make(
@@ -60,13 +61,13 @@ class PointMazeCollector:
         self.protocol = protocol
         self.episode_rows = episode_rows
         self.environment = make_environment(protocol, episode_rows)
-        self.maze = self.environment.unwrapped.maze_map
-        self.free = free_cells(self.maze)
-        self.vertices = vertex_cells(self.maze)
+        self.maze: Any = self.environment.unwrapped
+        self.free = free_cells(self.maze.maze_map)
+        self.vertices = vertex_cells(self.maze.maze_map)
         # A subgoal depends only on the two cells; a search at every step would take most of the time.
         self.subgoals: dict[tuple[Cell, Cell], np.ndarray] = {}
 
-    def collect(self, seed: int, episode: int, report: Callable[[int], None]) -> Episode:
+    def collect(self, seed: int, episode: int, report: Callable[[int], object]) -> Episode:
         """Episode number `episode`; `report(rows)` is called after each step."""
         seeds = EpisodeSeeds.derive(seed, episode)
         generator = seeds.start(self.environment.action_space)
@@ -94,23 +95,22 @@ class PointMazeCollector:
         goals = self.vertices
         if self.protocol.behaviour == "stitch":
             # The teleport maze has a start without neighbours: it stays where it is.
-            goals = cells_at_distance(self.maze, start, STITCH_DISTANCE_CELLS) or [start]
+            goals = cells_at_distance(self.maze.maze_map, start, STITCH_DISTANCE_CELLS) or [start]
         return start, goals[generator.integers(len(goals))]
 
     def _set_goal(self, cell: Cell) -> None:
-        maze = self.environment.unwrapped
         # Passing goal_ij instead would draw the same noise, but write NaN into the model as the target's position.
-        maze.set_goal(goal_xy=maze.add_noise(maze.ij_to_xy(cell)))
+        self.maze.set_goal(goal_xy=self.maze.add_noise(self.maze.ij_to_xy(cell)))
 
     def _action(self, generator: np.random.Generator) -> np.ndarray:
-        ahead = self._subgoal() - self.environment.unwrapped.get_xy()
+        ahead = self._subgoal() - self.maze.get_xy()
         direction = ahead / (np.linalg.norm(ahead) + 1e-6)
         return np.clip(direction + generator.normal(0, ACTION_NOISE, size=2), -1, 1)
 
     def _subgoal(self) -> np.ndarray:
         """Centre of the next cell on the way to the goal."""
-        maze = self.environment.unwrapped
-        cells = maze.xy_to_ij(maze.get_xy()), maze.xy_to_ij(maze.cur_goal_xy)
+        position, goal = self.maze.get_xy(), self.maze.cur_goal_xy
+        cells = self.maze.xy_to_ij(position), self.maze.xy_to_ij(goal)
         if cells not in self.subgoals:
-            self.subgoals[cells] = maze.get_oracle_subgoal(maze.get_xy(), maze.cur_goal_xy)[0]
+            self.subgoals[cells] = self.maze.get_oracle_subgoal(position, goal)[0]
         return self.subgoals[cells]

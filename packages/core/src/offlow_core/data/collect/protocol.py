@@ -3,7 +3,9 @@
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
+
+from offlow_core.errors import UserError
 
 Family = Literal["cube", "scene", "puzzle", "pointmaze"]
 Behaviour = Literal["play", "noisy", "navigate", "stitch"]
@@ -23,7 +25,7 @@ MANIPULATION_EPISODES = {
 POINTMAZES = ("medium", "large", "giant", "teleport")
 
 
-class CollectError(Exception):
+class CollectError(UserError):
     """A collection that cannot start or continue; the message says why and what to do."""
 
 
@@ -56,7 +58,7 @@ def _manipulation(environment: str, behaviour: Behaviour, prefix: str) -> Protoc
     return Protocol(
         dataset=f"{prefix}{environment}-{behaviour}-v0",
         environment=f"{prefix}{environment}-v0",
-        family=environment.split("-")[0],  # type: ignore[arg-type]
+        family=cast(Family, environment.split("-")[0]),
         behaviour=behaviour,
         episodes=MANIPULATION_EPISODES[environment],
         episode_rows=1001,

@@ -1,0 +1,125 @@
+"""What a JAX learner is doing at the moment: updates on the dataset, or updates between environment steps."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
+from offlow_core.jax.networks import Array
+from offlow_core.jax.seed_axis import over_seeds
+from offlow_core.jax.streams import stream_keys
+from offlow_core.jax.updates import Metrics, Update, build_block
+from offlow_core.training.learner import Phase
+
+Columns = dict[str, Array]
+"""Further values per transition, [S, n]: what one phase derives from the data for the next."""
+
+Validation = Callable[[Any, Batch, Array], Metrics]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What every phase of a learner works with."""
+
+    seeds: Sequence[int]
+    train: DeviceTransitions
+    validation: DeviceTransitions | None
+    sampler: Sampler
+    act: Callable[[Any, Array, Array], Array]
+
+
+class PhaseStore(Protocol):
+    """Keeps what a finished phase produced, so that an equal run need not train it again."""
+
+    def load(self, state: Any, seed: int) -> Any | None:
+        """One seed's state with the stored part in place, or None if it is not stored."""
+        ...
+
+    def save(self, state: Any, seed: int) -> None:
+        """Store the part of one seed's state."""
+        ...
+
+
+class Stage(Protocol):
+    """A phase under way."""
+
+    def advance(self, state: Any, step: int, steps: int) -> tuple[Any, Metrics]:
+        """Updates number step + 1 to step + steps; the state is donated, the metrics are the last update's."""
+        ...
+
+    def validation_metrics(self, state: Any, step: int) -> Metrics:
+        """Losses on held-out transitions; empty if there are none."""
+        ...
+
+    def state_arrays(self, index: int) -> dict[str, np.ndarray]:
+        """What one seed needs beside the agent's state to continue from here."""
+        ...
+
+    def load_state_arrays(self, index: int, arrays: dict[str, np.ndarray]) -> None:
+        """Take that up again."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfflinePhase(Phase):
+    """A phase on the dataset.
+
+    `prepare(state, data, name)` makes columns for the training set and, with another name, for the validation set;
+    `validate(state, batch, key)` gives losses without updating.
+    """
+
+    update: Update
+    batch_size: int
+    prepare: Callable[[Any, DeviceTransitions, str], Columns] | None = None
+    validate: Validation | None = None
+    store: PhaseStore | None = None
+
+    def open(self, state: Any, around: Surroundings) -> Stage:
+        """Derive the columns from the state and build the programs."""
+        return _OfflineStage(self, state, around)
+
+
+class _OfflineStage:
+    def __init__(self, phase: OfflinePhase, state: Any, around: Surroundings):
+        seeds = around.seeds
+        self._block = build_block(phase.update, around.sampler, phase.batch_size, len(seeds))
+        self._keys = stream_keys(seeds, f"data/{phase.name}"), stream_keys(seeds, f"noise/{phase.name}")
+        self._data = around.train
+        prepare = phase.prepare or (lambda state, data, name: {})
+        self._columns = prepare(state, around.train, "train")
+        self._validate = None
+        if phase.validate is not None and around.validation is not None:
+            sampler = Sampler(frame_stack=around.sampler.frame_stack)
+            self._validate = _validation_program(phase, sampler, len(seeds))
+            self._validation = (
+                prepare(state, around.validation, "validation"),
+                stream_keys(seeds, f"validation/{phase.name}"),
+                around.validation,
+            )
+
+    def advance(self, state: Any, step: int, steps: int) -> tuple[Any, Metrics]:
+        return self._block(state, self._columns, *self._keys, self._data, step, steps)
+
+    def validation_metrics(self, state: Any, step: int) -> Metrics:
+        if self._validate is None:
+            return {}
+        metrics = self._validate(state, *self._validation, step)
+        return {f"validation/{name}": values for name, values in metrics.items()}
+
+    def state_arrays(self, index: int) -> dict[str, np.ndarray]:
+        return {}
+
+    def load_state_arrays(self, index: int, arrays: dict[str, np.ndarray]) -> None:
+        pass
+
+
+def _validation_program(phase: OfflinePhase, sampler: Sampler, num_seeds: int) -> Callable:
+    def validate(state: Any, columns: Columns, key: Array, data: DeviceTransitions, step: Array) -> Metrics:
+        data_key, noise_key = jax.random.split(jax.random.fold_in(key, step))
+        batch = sampler.sample(data, data_key, phase.batch_size, columns)
+        return phase.validate(state, batch, noise_key)
+
+    return jax.jit(over_seeds(validate, num_seeds, shared=2))

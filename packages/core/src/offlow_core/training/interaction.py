@@ -1,0 +1,112 @@
+"""Environments that an agent explores while it trains, at a position that can be saved and found again."""
+
+import zlib
+from collections.abc import Callable, Sequence
+
+import gymnasium
+import numpy as np
+
+
+class Interaction:
+    """One environment per seed, stepped in this process.
+
+    A position is (episode, actions since its reset): environments are deterministic given the reset's seed, so
+    replaying the actions leads back to it exactly, whatever hidden state an environment keeps.
+    """
+
+    def __init__(self, make_environment: Callable[[], gymnasium.Env], seeds: Sequence[int]):
+        self._walks = [_Walk(make_environment(), seed) for seed in seeds]
+
+    @property
+    def observations(self) -> np.ndarray:
+        """Where the environments stand, [S, ...]."""
+        return np.stack([walk.observation for walk in self._walks])
+
+    def step(self, actions: np.ndarray) -> dict[str, np.ndarray]:
+        """Execute one action per environment [S, A]; the transitions, with a leading axis [S].
+
+        The masks are 1 - terminated. An environment whose episode is over is reset for the next step.
+        """
+        steps = [walk.step(action) for walk, action in zip(self._walks, actions, strict=True)]
+        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+
+    def last_episodes(self) -> list[dict[str, float]]:
+        """Return, length and success of the episode that each environment finished last; empty before the first."""
+        return [walk.last_episode for walk in self._walks]
+
+    def state_arrays(self, index: int) -> dict[str, np.ndarray]:
+        """The position of one environment."""
+        return self._walks[index].state_arrays()
+
+    def load_state_arrays(self, index: int, arrays: dict[str, np.ndarray]) -> None:
+        """Go to a position by replaying it."""
+        self._walks[index].load_state_arrays(arrays)
+
+    def close(self) -> None:
+        """Close the environments."""
+        for walk in self._walks:
+            walk.close()
+
+
+class _Walk:
+    """One environment and the way to where it stands."""
+
+    def __init__(self, environment: gymnasium.Env, seed: int):
+        self._environment, self._seed = environment, seed
+        self.last_episode: dict[str, float] = {}
+        self._global_random = np.random.get_state()  # noqa: NPY002
+        self._begin(0)
+
+    def _begin(self, episode: int) -> None:
+        self._episode, self._actions, self._return = episode, [], 0.0
+        seed = np.random.SeedSequence([self._seed, zlib.crc32(b"env"), episode]).generate_state(1)[0]
+        self.observation, _ = self._isolated(self._environment.reset, seed=int(seed))
+
+    def step(self, action: np.ndarray) -> dict[str, np.ndarray]:
+        before = self.observation
+        after, reward, terminated, truncated, info = self._isolated(self._environment.step, action)
+        self.observation = after
+        self._actions.append(np.asarray(action, np.float32))
+        self._return += float(reward)
+        if terminated or truncated:
+            self.last_episode = {"return": self._return, "length": float(len(self._actions))}
+            if "success" in info:
+                self.last_episode["success"] = float(info["success"])
+            self._begin(self._episode + 1)
+        return {
+            "observations": before,
+            "actions": np.asarray(action, np.float32),
+            "rewards": np.float32(reward),
+            "masks": np.float32(not terminated),
+            "next_observations": after,
+        }
+
+    def _isolated(self, call: Callable, *args: object, **kwargs: object) -> tuple:
+        """Call the environment with a global numpy generator of its own: some draw from it."""
+        outside = np.random.get_state()  # noqa: NPY002
+        np.random.set_state(self._global_random)  # noqa: NPY002
+        try:
+            return call(*args, **kwargs)
+        finally:
+            self._global_random = np.random.get_state()  # noqa: NPY002
+            np.random.set_state(outside)  # noqa: NPY002
+
+    def state_arrays(self) -> dict[str, np.ndarray]:
+        shape = (len(self._actions), *self._environment.action_space.shape)
+        actions = np.stack(self._actions) if self._actions else np.zeros(shape, np.float32)
+        last = self.last_episode
+        return {
+            "episode": np.asarray(self._episode),
+            "actions": actions,
+            **{f"last_episode/{name}": np.asarray(value) for name, value in last.items()},
+        }
+
+    def load_state_arrays(self, arrays: dict[str, np.ndarray]) -> None:
+        self._begin(int(arrays["episode"]))
+        for action in arrays["actions"]:
+            self.step(action)
+        prefix = "last_episode/"
+        self.last_episode = {k.removeprefix(prefix): float(v) for k, v in arrays.items() if k.startswith(prefix)}
+
+    def close(self) -> None:
+        self._environment.close()

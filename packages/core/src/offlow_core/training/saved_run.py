@@ -1,0 +1,100 @@
+"""Evaluating a policy that a run has saved."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from offlow_core.evaluation import Evaluator, Policy, summarise
+from offlow_core.suites import resolve
+from offlow_core.training.checkpoints import Checkpoint, CheckpointError
+from offlow_core.training.command_line import fail, read_record
+from offlow_core.training.loop import evaluation_seed
+from offlow_core.training.option_json import from_json
+from offlow_core.training.options import RunOptions, check
+from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.session import suite_options
+from offlow_core.training.tables import Table
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How to evaluate a saved policy."""
+
+    episodes: int = 50
+    """Episodes to play."""
+    seed: int = 0
+    """Root of the evaluation's random stream; the same for two runs gives them the same starts."""
+    policy: str = "policy"
+    """Which of the agent's policies: policy is the trained one; behaviour_flow the imitation it started from."""
+    checkpoint: int | None = None
+    """Step of the checkpoint; None: the last."""
+    eval_envs: int = 8
+    """Environments that share one policy call; does not change the result."""
+    eval_workers: int | None = None
+    """Processes that step them; None: one per core, 0: this process."""
+    video_episodes: int = 0
+    """Episodes to film."""
+
+    def __post_init__(self) -> None:
+        for name in ("episodes", "eval_envs"):
+            check(self, name, lambda value: value >= 1, "at least 1")
+        for name in ("seed", "video_episodes"):
+            check(self, name, lambda value: value >= 0, "at least 0")
+
+
+LoadPolicy = Callable[[RunOptions, tuple[int, ...], int, Mapping[str, np.ndarray], str], Policy]
+"""(options, observation shape, action dim, checkpoint arrays, name of the policy) -> policy"""
+
+
+def evaluate_command(
+    argv: Sequence[str], *, program: str, variants: Mapping[str, type[RunOptions]], load_policy: LoadPolicy
+) -> int:
+    """`PROGRAM evaluate RUN ...`: play episodes with a saved policy, print the means, keep each episode's record."""
+    if not argv or argv[0].startswith("-"):
+        fail(f"{program} evaluate", "name a run directory first, like runs/<task>/<algorithm>/<seed>-<time>")
+    description = "Evaluate the policy saved in a run directory, which is named before the options."
+    settings = read_record(argv[1:], EvaluateOptions, program=f"{program} evaluate RUN", description=description)
+    run = RunDirectory.open(argv[0])
+    options = replace(from_json(variants, run.config), eval_workers=settings.eval_workers)
+    checkpoint = find_checkpoint(run, settings.checkpoint)
+    step = checkpoint.meta["step"]
+    task = resolve(options.env_name, suite_options(options))
+    environment = task.make_environment()
+    shape, action_dim = environment.observation_space.shape, environment.action_space.shape[0]
+    environment.close()
+    policy = load_policy(options, shape, action_dim, checkpoint.arrays, settings.policy)
+    target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
+    seed = evaluation_seed(settings.seed, 0)
+    make = task.make_environment
+    with Evaluator(make, num_envs=settings.eval_envs, num_workers=settings.eval_workers) as evaluator:
+        records = evaluator.evaluate(policy, episodes=settings.episodes, seed=seed, progress=sys.stderr.isatty())
+        target.parent.mkdir(exist_ok=True)
+        if settings.video_episodes > 0:
+            evaluator.record_video(policy, target.with_suffix(".mp4"), episodes=settings.video_episodes, seed=seed)
+    path = target.with_suffix(".csv")
+    path.unlink(missing_ok=True)
+    Table(path).append(step, [record.row() for record in records])
+    means = summarise(records)
+    scores = task.score_scale * np.array([record.row()[task.score_name] for record in records])
+    error = scores.std() / np.sqrt(len(scores))
+    print(f"{run.path}: {settings.policy} after step {step}, {len(records)} episodes")
+    print(f"  {task.score_name} score {task.score(means):.1f} (standard error {error:.1f})")
+    print(f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}")
+    return 0
+
+
+def find_checkpoint(run: RunDirectory, step: int | None) -> Checkpoint:
+    """The checkpoint that was saved after this step of the run; the last one for None."""
+    if step is None:
+        checkpoint = run.checkpoints.latest()
+        if checkpoint is None:
+            raise CheckpointError(f"{run.path} has no checkpoint yet; let it train on (--resume {run.path})")
+        return checkpoint
+    candidates = [run.checkpoints.at(number) for number in run.checkpoints.steps()]
+    for checkpoint in candidates:
+        if checkpoint.meta["step"] == step:
+            return checkpoint
+    steps = [checkpoint.meta["step"] for checkpoint in candidates]
+    raise CheckpointError(f"{run.path} has no checkpoint after step {step}; it has {steps}")

@@ -1,0 +1,93 @@
+"""FQL's update written out plainly."""
+
+import jax
+import jax.numpy as jnp
+
+from offlow_core.jax.networks import Array
+from offlow_fac.config import FqlConfig
+from offlow_fac.fql import FqlState
+from offlow_fac.fql_losses import FqlNoise
+from offlow_fac.testing.plain import (
+    Batch,
+    Metrics,
+    PlainState,
+    adam_step,
+    create,
+    flow_actions,
+    follow,
+    network,
+    q_loss,
+    values,
+)
+
+
+def plain_state(state: FqlState, config: FqlConfig, key: Array) -> PlainState:
+    """The plain form of an agent's parameters, with fresh moments."""
+    return create(state.params, state.target_critic, {}, key, config.lr)
+
+
+def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, FqlNoise]:
+    """The next key and the draws [B, A] of one update, a key for each."""
+    key, next_key, x0_key, t_key, actor_key, mse_key = jax.random.split(key, 6)
+    next_action, x0, actor, mse = (jax.random.normal(k, shape) for k in (next_key, x0_key, actor_key, mse_key))
+    return key, FqlNoise(next_action, x0, jax.random.uniform(t_key, (shape[0], 1)), actor, mse)
+
+
+def update(state: PlainState, batch: Batch, config: FqlConfig) -> tuple[PlainState, Metrics]:
+    """One update with its own draws."""
+    key, noise = draw_noise(state.key, batch["actions"].shape)
+    return update_with(state._replace(key=key), batch, noise, config)
+
+
+def update_with(state: PlainState, batch: Batch, noise: FqlNoise, config: FqlConfig) -> tuple[PlainState, Metrics]:
+    """One joint Adam step; the target follows the critic as it was before."""
+
+    def loss(params: dict) -> tuple[Array, Metrics]:
+        critic_loss, critic_metrics = _critic_loss(params, state.params, batch, noise, config)
+        actor_loss, actor_metrics = _actor_loss(params, state.params, batch, noise, config)
+        return critic_loss + actor_loss, critic_metrics | actor_metrics
+
+    params, optimizer, metrics = adam_step(loss, state, config.lr)
+    params = follow(params, state.params["critic"], config.tau)
+    return state._replace(params=params, optimizer=optimizer), metrics
+
+
+def _critic_loss(
+    params: dict, constant: dict, batch: Batch, noise: FqlNoise, config: FqlConfig
+) -> tuple[Array, Metrics]:
+    next_observations = batch["next_observations"]
+    next_actions = network(constant["actor_onestep_flow"]["mlp"], next_observations, noise.next_action)
+    next_qs = values(constant["target_critic"], next_observations, jnp.clip(next_actions, -1, 1))
+    next_q = next_qs.min(0) if config.q_agg == "min" else next_qs.mean(0)
+    target = batch["rewards"] + config.discount * batch["masks"] * next_q
+    q = values(params["critic"], batch["observations"], batch["actions"])
+    loss = jnp.mean((q - target) ** 2)
+    metrics = {"critic_loss": loss, "q_mean": q.mean(), "q_max": q.max(), "q_min": q.min()}
+    return loss, {f"critic/{name}": value for name, value in metrics.items()}
+
+
+def _actor_loss(
+    params: dict, constant: dict, batch: Batch, noise: FqlNoise, config: FqlConfig
+) -> tuple[Array, Metrics]:
+    observations = batch["observations"]
+    x_t = (1 - noise.t) * noise.x0 + noise.t * batch["actions"]
+    velocity = network(params["actor_bc_flow"]["mlp"], observations, x_t, noise.t)
+    bc_flow_loss = jnp.mean((velocity - (batch["actions"] - noise.x0)) ** 2)
+
+    actions = network(params["actor_onestep_flow"]["mlp"], observations, noise.actor)
+    flow_target = flow_actions(constant["actor_bc_flow"]["mlp"], observations, noise.actor, config.flow_steps)
+    distill_loss = jnp.mean((actions - flow_target) ** 2)
+    q = values(constant["critic"], observations, jnp.clip(actions, -1, 1)).mean(0)
+    q_term = q_loss(q, normalize=config.normalize_q_loss)
+
+    loss = bc_flow_loss + config.alpha * distill_loss + q_term
+    sampled = jnp.clip(network(constant["actor_onestep_flow"]["mlp"], observations, noise.mse_action), -1, 1)
+    metrics = {
+        "actor_loss": loss,
+        "bc_flow_loss": bc_flow_loss,
+        "distill_loss": distill_loss,
+        "q_loss": q_term,
+        "q": q.mean(),
+        "mse": jnp.mean((sampled - batch["actions"]) ** 2),
+    }
+    return loss, {f"actor/{name}": value for name, value in metrics.items()}
