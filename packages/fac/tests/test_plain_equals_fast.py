@@ -17,6 +17,7 @@ BATCH, OBSERVATION, ACTION = 16, 5, 3
 WIDTHS = (32, 32)
 # Adam's first step is lr * sign(gradient): large steps and eps-free signs would show rounding, not mathematics.
 LEARNING_RATE = 1e-3
+FLOW_STEPS = 3
 
 
 @pytest.fixture
@@ -49,16 +50,15 @@ def assert_same(fast_state: Any, fast_metrics: dict, plain_state: plain.PlainSta
 @pytest.mark.parametrize(
     "options",
     [
-        {},
-        {"q_agg": "mean", "weight_type": "convex", "fac_threshold": "batch_wide_constant", "bc_layer_norm": True},
+        {"bc_layer_norm": True},
+        {"q_agg": "mean", "weight_type": "convex", "fac_threshold": "batch_wide_constant", "num_critics": 1},
         {"logp_method": "hutch-rade", "logp_hutch_probes": 4, "num_critics": 3, "value_layer_norm": False},
-        {"fac_threshold": "dataset_wide_constant", "normalize_q_loss": False, "num_critics": 1, "flow_steps": 3},
     ],
-    ids=["exact", "convex", "hutchinson", "one_critic"],
+    ids=["exact", "one_critic", "hutchinson"],
 )
 def test_fac(batch: dict, options: dict):
     widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims"), WIDTHS)
-    agent = Fac(FacConfig(**widths, lr=LEARNING_RATE, tau=0.1, **options), (OBSERVATION,), ACTION)
+    agent = Fac(FacConfig(**widths, lr=LEARNING_RATE, tau=0.1, flow_steps=FLOW_STEPS, **options), (OBSERVATION,), ACTION)
     state = agent.init(jax.random.key(1))
     plain_state = plain_fac.plain_state(state, agent.config, jax.random.key(2))
 
@@ -76,7 +76,7 @@ def test_fac(batch: dict, options: dict):
 @pytest.mark.parametrize("options", [{}, {"q_agg": "min", "normalize_q_loss": True, "actor_layer_norm": True}])
 def test_fql(batch: dict, options: dict):
     widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), WIDTHS)
-    agent = Fql(FqlConfig(**widths, lr=LEARNING_RATE, tau=0.1, **options), (OBSERVATION,), ACTION)
+    agent = Fql(FqlConfig(**widths, lr=LEARNING_RATE, tau=0.1, flow_steps=FLOW_STEPS, **options), (OBSERVATION,), ACTION)
     state = agent.init(jax.random.key(1))
     plain_state = plain_fql.plain_state(state, agent.config, jax.random.key(2))
 

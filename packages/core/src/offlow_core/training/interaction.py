@@ -54,17 +54,16 @@ class _Walk:
     def __init__(self, environment: gymnasium.Env, seed: int):
         self._environment, self._seed = environment, seed
         self.last_episode: dict[str, float] = {}
-        self._global_random = np.random.get_state()  # noqa: NPY002
         self._begin(0)
 
     def _begin(self, episode: int) -> None:
         self._episode, self._actions, self._return = episode, [], 0.0
         seed = np.random.SeedSequence([self._seed, zlib.crc32(b"env"), episode]).generate_state(1)[0]
-        self.observation, _ = self._isolated(self._environment.reset, seed=int(seed))
+        self.observation, _ = self._environment.reset(seed=int(seed))
 
     def step(self, action: np.ndarray) -> dict[str, np.ndarray]:
         before = self.observation
-        after, reward, terminated, truncated, info = self._isolated(self._environment.step, action)
+        after, reward, terminated, truncated, info = self._environment.step(action)
         self.observation = after
         self._actions.append(np.asarray(action, np.float32))
         self._return += float(reward)
@@ -80,16 +79,6 @@ class _Walk:
             "masks": np.float32(not terminated),
             "next_observations": after,
         }
-
-    def _isolated(self, call: Callable, *args: object, **kwargs: object) -> tuple:
-        """Call the environment with a global numpy generator of its own: some draw from it."""
-        outside = np.random.get_state()  # noqa: NPY002
-        np.random.set_state(self._global_random)  # noqa: NPY002
-        try:
-            return call(*args, **kwargs)
-        finally:
-            self._global_random = np.random.get_state()  # noqa: NPY002
-            np.random.set_state(outside)  # noqa: NPY002
 
     def state_arrays(self) -> dict[str, np.ndarray]:
         shape = (len(self._actions), *self._environment.action_space.shape)

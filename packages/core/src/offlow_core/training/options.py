@@ -67,7 +67,7 @@ class RunOptions:
     """Steps between evaluations, besides the first and last step; 0: none."""
     eval_episodes: int = 50
     """Episodes per evaluation."""
-    eval_envs: int = 8
+    eval_envs: int = 10
     """Environments that share one policy call; does not change the result."""
     eval_workers: int | None = None
     """Processes that step them; None: one per core, 0: this process."""

@@ -30,7 +30,7 @@ class EvaluateOptions:
     """Which of the agent's policies: policy is the trained one; behaviour_flow the imitation it started from."""
     checkpoint: int | None = None
     """Step of the checkpoint; None: the last."""
-    eval_envs: int = 8
+    eval_envs: int = 10
     """Environments that share one policy call; does not change the result."""
     eval_workers: int | None = None
     """Processes that step them; None: one per core, 0: this process."""
