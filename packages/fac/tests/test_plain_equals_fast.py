@@ -58,7 +58,9 @@ def assert_same(fast_state: Any, fast_metrics: dict, plain_state: plain.PlainSta
 )
 def test_fac(batch: dict, options: dict):
     widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims"), WIDTHS)
-    agent = Fac(FacConfig(**widths, lr=LEARNING_RATE, tau=0.1, flow_steps=FLOW_STEPS, **options), (OBSERVATION,), ACTION)
+    agent = Fac(
+        FacConfig(**widths, lr=LEARNING_RATE, tau=0.1, flow_steps=FLOW_STEPS, **options), (OBSERVATION,), ACTION
+    )
     state = agent.init(jax.random.key(1))
     plain_state = plain_fac.plain_state(state, agent.config, jax.random.key(2))
 
@@ -76,7 +78,9 @@ def test_fac(batch: dict, options: dict):
 @pytest.mark.parametrize("options", [{}, {"q_agg": "min", "normalize_q_loss": True, "actor_layer_norm": True}])
 def test_fql(batch: dict, options: dict):
     widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), WIDTHS)
-    agent = Fql(FqlConfig(**widths, lr=LEARNING_RATE, tau=0.1, flow_steps=FLOW_STEPS, **options), (OBSERVATION,), ACTION)
+    agent = Fql(
+        FqlConfig(**widths, lr=LEARNING_RATE, tau=0.1, flow_steps=FLOW_STEPS, **options), (OBSERVATION,), ACTION
+    )
     state = agent.init(jax.random.key(1))
     plain_state = plain_fql.plain_state(state, agent.config, jax.random.key(2))
 

@@ -218,7 +218,7 @@ def test_a_worker_on_a_full_disk_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setenv("MUJOCO_GL", "disabled")
     collection, connection = plan(tmp_path), FakeConnection()
-    jobs.work(connection, jobs.Job(collection.protocol, 30, 0, tmp_path, "disabled"))
+    jobs.work(connection, jobs.Job(collection.protocol, 30, 0, tmp_path))
     assert connection.answers == [("failed", "the disk is full")]
 
 

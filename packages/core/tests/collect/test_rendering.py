@@ -1,4 +1,4 @@
-"""The choice of an OpenGL backend, and frames where there is one."""
+"""Rendered observations."""
 
 import ctypes.util
 
@@ -7,50 +7,23 @@ import pytest
 
 from offlow_core.data.collect.collection import Collection, collect
 from offlow_core.data.collect.protocol import CollectError, find_protocol
-from offlow_core.data.collect.rendering import rendering_backend
+from offlow_core.suites import rendering
+from offlow_core.suites.rendering import RenderingError
 
 needs_opengl = pytest.mark.skipif(
     not (ctypes.util.find_library("EGL") or ctypes.util.find_library("OSMesa")), reason="no OpenGL library"
 )
 
 
-@pytest.fixture
-def machine(monkeypatch):
-    """Pretend a machine with the given variables and libraries."""
+def test_a_machine_without_opengl_is_told_before_any_work(tmp_path, monkeypatch):
+    def nothing():
+        raise RenderingError("no driver was found")
 
-    def pretend(variables=(), libraries=()):
-        for name in ("MUJOCO_GL", "DISPLAY"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in dict(variables).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(ctypes.util, "find_library", lambda name: name if name in libraries else None)
-
-    return pretend
-
-
-def test_states_need_no_rendering(machine):
-    machine(variables={"MUJOCO_GL": "egl"})
-    assert rendering_backend(needed=False) == "disabled"
-
-
-@pytest.mark.parametrize(
-    ("variables", "libraries", "backend"),
-    [
-        ({"MUJOCO_GL": "osmesa", "DISPLAY": ":0"}, ["EGL"], "osmesa"),
-        ({"DISPLAY": ":0"}, ["EGL"], "glfw"),
-        ({}, ["EGL", "OSMesa"], "egl"),
-        ({}, ["OSMesa"], "osmesa"),
-    ],
-)
-def test_order_of_choice(machine, variables, libraries, backend):
-    machine(variables, libraries)
-    assert rendering_backend(needed=True) == backend
-
-
-def test_no_library_is_an_error_that_says_what_to_install(machine):
-    machine()
-    with pytest.raises(CollectError, match="apt-get install libegl1"):
-        rendering_backend(needed=True)
+    monkeypatch.setattr(rendering, "require_rendering", nothing)
+    collection = Collection(find_protocol("visual-scene-play"), tmp_path / "set.npz", 1, 1, 3, seed=0)
+    with pytest.raises(RenderingError, match="no driver"):
+        collect(collection, workers=1, progress=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_opengl

@@ -8,16 +8,21 @@ from offlow_core.training.command_line import fail, parse
 from offlow_core.training.option_json import to_text
 from offlow_fac.config import VARIANTS
 from offlow_fac.presets import preset
+from offlow_fac.quickstart import quickstart
 
 PROGRAM = "fac"
 PACKAGES = ("offlow-core", "offlow-fac", "jax", "jaxlib", "optax", "numpy", "gymnasium", "mujoco", "ogbench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train FAC or FQL, or evaluate a trained run (`fac evaluate RUN`); the exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    """Train FAC or FQL (`fac OPTIONS`), `fac evaluate RUN`, or `fac quickstart`; the exit status."""
+    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or [""]
     try:
-        return evaluate(argv[1:]) if argv[:1] == ["evaluate"] else train(argv)
+        if command == "evaluate":
+            return evaluate(rest)
+        if command == "quickstart":
+            return quickstart(rest, train)
+        return train([command, *rest] if command else [])
     except UserError as error:
         fail(PROGRAM, str(error))
 

@@ -17,6 +17,7 @@ from tyro.conf import arg
 
 from offlow_core.data.collect.collection import Collection, Outcome, collect
 from offlow_core.data.collect.protocol import CollectError, Protocol, find_protocol
+from offlow_core.errors import UserError
 
 CACHE = Path("~/.ogbench/data")
 
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str], program: str) -> None:
     )
     try:
         run(options)
-    except CollectError as error:
+    except UserError as error:
         sys.exit(f"{program}: {error}")
 
 

@@ -78,8 +78,25 @@ def _init_convolution(key: Array, fan_in: int, fan_out: int) -> dict[str, Array]
 
 
 def _convolve(params: dict[str, Array], x: Array) -> Array:
-    out = jax.lax.conv_general_dilated(x, params["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    return out + params["bias"]
+    convolution = matrix_convolution if jax.default_backend() == "cpu" else library_convolution
+    return convolution(x, params["kernel"]) + params["bias"]
+
+
+def library_convolution(x: Array, kernel: Array) -> Array:
+    """3x3 convolution of images [B, H, W, C] with a kernel [3, 3, C, D], borders padded with zeros."""
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def matrix_convolution(x: Array, kernel: Array) -> Array:
+    """The same as one matrix product over the nine shifted images.
+
+    Inside a compiled loop XLA's own convolutions have gradients that are more than ten times slower on a CPU (measured
+    with jax 0.10.2 for impala_small at 64x64); matrix products have not.
+    """
+    height, width = x.shape[1:3]
+    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    shifted = [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    return jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
 
 
 def _max_pool(x: Array) -> Array:

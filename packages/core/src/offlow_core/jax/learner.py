@@ -11,7 +11,7 @@ from offlow_core.evaluation import Policy
 from offlow_core.jax.device_data import Sampler, to_device
 from offlow_core.jax.networks import Array
 from offlow_core.jax.online import OnlinePhase
-from offlow_core.jax.phases import OfflinePhase, PhaseStore, Surroundings
+from offlow_core.jax.phases import OfflinePhase, PhaseStore, Stage, Surroundings
 from offlow_core.jax.seed_axis import one_seed, stack_seeds
 from offlow_core.jax.state_arrays import all_finite, from_arrays, to_arrays
 from offlow_core.jax.streams import stream_key
@@ -42,7 +42,8 @@ class JaxLearner:
         self._policy = jitted_policy(act, dataset.train.actions.shape[1])
         self._finite = jax.jit(all_finite)
         self._metrics: Metrics = {}
-        self._saved_stage: list[dict[str, np.ndarray]] = []
+        self._stage: Stage | None = None
+        self._saved_stage: list[dict[str, np.ndarray]] = [{} for _ in seeds]
 
     def enter(self, phase: OfflinePhase | OnlinePhase) -> bool:
         if phase.store is not None and self._load_stored(phase.store):
@@ -78,7 +79,8 @@ class JaxLearner:
 
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         agent = to_arrays(one_seed(self.state, index))
-        stage = self._stage.state_arrays(index)
+        # Before any phase is entered there is what was loaded: of a run, say, that has nothing left to do.
+        stage = self._saved_stage[index] if self._stage is None else self._stage.state_arrays(index)
         return {AGENT + name: v for name, v in agent.items()} | {STAGE + name: v for name, v in stage.items()}
 
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:

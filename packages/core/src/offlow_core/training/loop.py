@@ -13,6 +13,7 @@ from offlow_core.errors import UserError
 from offlow_core.evaluation import Evaluator, summarise
 from offlow_core.training.learner import Learner, Phase
 from offlow_core.training.loggers import LoggerGroup
+from offlow_core.training.options import OptionError
 from offlow_core.training.pacing import Pacer
 from offlow_core.training.progress import Progress
 from offlow_core.training.run_directory import RunDirectory
@@ -81,6 +82,8 @@ class TrainingLoop:
             self._forget_after(self.origin)
             return
         common = min(checkpoint.step for checkpoint in latest)
+        if common > self.end - self.origin:
+            raise OptionError(f"the run is at step {common + self.origin}, beyond the {self.end} steps asked for")
         states = [member.run.checkpoints.at(common).arrays for member in self.members]
         self._learner.load_state_arrays(states)
         self.step = common + self.origin

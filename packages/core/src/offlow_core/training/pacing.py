@@ -22,5 +22,5 @@ class Pacer:
         elapsed_s = self._clock() - start_s
         # At most fourfold: the first call of a phase compiles, and a busy machine must not set the pace for long.
         ideal = steps * self._target_s / max(elapsed_s, 1e-9)
-        self._steps = max(1, min(int(ideal), 4 * steps))
+        self._steps = max(1, min(int(ideal), 4 * self._steps))
         return steps

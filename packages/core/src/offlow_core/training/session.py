@@ -62,6 +62,7 @@ def run_training(command: ParsedCommand, program: Program) -> int:
         task = resolve(options.env_name, suite_options(options))
         dataset = task.load_dataset()
         check_same_data(runs, dataset)
+        print(describe(task, dataset), file=sys.stderr)
         learner = program.make_learner(options, dataset, task)
         if not runs:
             runs = create_runs(options, task, make_manifest(program, task, dataset), learner.seeds)
@@ -72,8 +73,21 @@ def run_training(command: ParsedCommand, program: Program) -> int:
         loop = TrainingLoop(learner, make_members(runs, options), evaluator, task.score, loop_settings(options))
         if command.resume is not None:
             loop.resume()
+            for run in runs:
+                run.set_status("running")
             print(f"resuming {runs[0].path} after step {loop.step}", file=sys.stderr)
         return _run(loop, task, options)
+
+
+def describe(task: Task, dataset: Dataset) -> str:
+    """One line on what is trained on."""
+    train = dataset.train
+    shape = "x".join(str(length) for length in train.observations.shape[1:])
+    held_out = 0 if dataset.validation is None else len(dataset.validation)
+    return (
+        f"{task.canonical_name}: {len(train):,} transitions ({held_out:,} held out), observations {shape}, "
+        f"actions {train.actions.shape[1]}, {train.nbytes / 1e6:,.0f} MB ({dataset.origin['source']})"
+    )
 
 
 def make_members(runs: Sequence[RunDirectory], options: RunOptions) -> list[Member]:
@@ -85,8 +99,6 @@ def _run(loop: TrainingLoop, task: Task, options: RunOptions) -> int:
     """Train, and leave every run directory in a state that says how it ended."""
     start_s = time.monotonic()
     runs = [member.run for member in loop.members]
-    for run in runs:
-        run.set_status("running")
     try:
         loop.run()
     except BaseException as error:
@@ -107,7 +119,7 @@ def _run(loop: TrainingLoop, task: Task, options: RunOptions) -> int:
 def finish(member: Member, loop: TrainingLoop, index: int, task: Task, options: RunOptions, wall_s: float) -> None:
     """Pictures, final scores and the closing line of one finished run."""
     run = member.run
-    plot_run(run, score="score", scale=1.0, phases=loop.phase_starts)
+    plot_run(run, score=task.score_name, scale=task.score_scale, phases=loop.phase_starts)
     if options.video_episodes > 0:
         loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
     scores = final_scores(run)

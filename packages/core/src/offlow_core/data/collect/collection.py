@@ -17,7 +17,6 @@ from offlow_core.data.collect.jobs import DISK_FULL, Job, run_jobs
 from offlow_core.data.collect.npz_output import write_joined
 from offlow_core.data.collect.parts import PartsFolder
 from offlow_core.data.collect.protocol import CollectError, Protocol
-from offlow_core.data.collect.rendering import rendering_backend
 from offlow_core.training.files import atomic_file, write_json
 
 LIBRARIES = ("offlow-core", "ogbench", "mujoco", "gymnasium", "dm-control", "numpy", "scipy")
@@ -100,14 +99,15 @@ def collect(collection: Collection, *, workers: int, overwrite: bool = False, pr
     """
     started = time.monotonic()
     _refuse_existing(collection, overwrite)
-    rendering = rendering_backend(collection.protocol.visual)
+    if collection.protocol.visual:
+        _require_rendering()
     parts = collection.parts
     with _disk_errors_explained(parts):
         with parts.locked():
             parts.open(collection.settings(), discard=overwrite)
             finished = parts.finished()
             continued_from = len(finished)
-            _collect_missing(collection, finished, rendering, workers, progress)
+            _collect_missing(collection, finished, workers, progress)
             counts = sum(finished.values(), Counter())
             _write_files(collection, counts)
         parts.remove()
@@ -121,15 +121,20 @@ def collect(collection: Collection, *, workers: int, overwrite: bool = False, pr
     )
 
 
+def _require_rendering() -> None:
+    # Suites know the protocols, so this room can only be entered late.
+    from offlow_core.suites.rendering import require_rendering
+
+    require_rendering()
+
+
 def _refuse_existing(collection: Collection, overwrite: bool) -> None:
     existing = [path for path in (collection.out, collection.val_out) if path.exists()]
     if existing and not overwrite:
         raise CollectError(f"{existing[0]} exists; give --overwrite to replace it, or another --out")
 
 
-def _collect_missing(
-    collection: Collection, finished: dict[int, Counter[str]], rendering: str, workers: int, progress: bool
-) -> None:
+def _collect_missing(collection: Collection, finished: dict[int, Counter[str]], workers: int, progress: bool) -> None:
     total = collection.episodes + collection.val_episodes
     missing = [episode for episode in range(total) if episode not in finished]
     job = Job(
@@ -137,7 +142,6 @@ def _collect_missing(
         episode_rows=collection.episode_rows,
         seed=collection.seed,
         parts=collection.parts.path,
-        rendering=rendering,
         shadow_size=collection.shadow_size,
     )
     bar = tqdm(

@@ -34,7 +34,6 @@ class Job:
     episode_rows: int
     seed: int
     parts: Path
-    rendering: str
     shadow_size: int | None = None
 
 
@@ -74,7 +73,8 @@ def work(connection: Connection, job: Job) -> None:
     """Body of a worker: collect the episodes whose numbers arrive, until the parent hangs up or is gone."""
     # Ctrl-C reaches the whole process group; only the parent decides what happens then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["MUJOCO_GL"] = job.rendering
+    if not job.protocol.visual:
+        os.environ["MUJOCO_GL"] = "disabled"
     try:
         collector = make_collector(job.protocol, job.episode_rows, job.shadow_size)
         parts = PartsFolder(job.parts)

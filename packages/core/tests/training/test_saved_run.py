@@ -1,0 +1,84 @@
+"""Evaluating saved policies: records, scores, checkpoints of choice."""
+
+import numpy as np
+import pytest
+from fake_program import VARIANTS
+
+from offlow_core.training.checkpoints import CheckpointError
+from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
+from offlow_core.training.saved_run import evaluate_command, find_checkpoint
+from offlow_core.training.tables import read_table
+
+
+def load_policy(options, observation_shape, action_dim, arrays, name):
+    """Always right by as much as x says, or standing still."""
+    assert (observation_shape, action_dim) == ((2,), 1)
+    step = np.full(1, np.clip(arrays["x"][0], -1, 1)) if name == "policy" else np.zeros(1)
+    return lambda observations, noise_seeds: np.tile(step, (len(observations), 1))
+
+
+@pytest.fixture
+def trained(stage):
+    """A finished run with checkpoints after steps -4 + 5 k."""
+    stage.train("--save_interval=5", "--checkpoint_minutes=1000")
+    return stage.folders()[0]
+
+
+def evaluate(folder, *words: str) -> int:
+    argv = [str(folder), "--eval_workers=0", *words]
+    return evaluate_command(argv, program="fake", variants=VARIANTS, load_policy=load_policy)
+
+
+def test_episodes_are_recorded_and_summed_up(trained, capsys):
+    assert evaluate(trained, "--episodes=4") == 0
+    table = read_table(trained / "evaluations" / "policy-step10-seed0.csv")
+    assert table["step"].tolist() == [10] * 4
+    assert table["length"].tolist() == [3.0] * 4
+    shown = capsys.readouterr().out
+    assert f"success score {100 * table['success'].mean():.1f}" in shown
+    assert "policy after step 10, 4 episodes" in shown
+
+
+def test_the_result_depends_on_the_seed_and_not_on_the_number_of_environments(trained):
+    evaluate(trained, "--episodes=5", "--eval_envs=2")
+    path = trained / "evaluations" / "policy-step10-seed0.csv"
+    first = path.read_bytes()
+    evaluate(trained, "--episodes=5", "--eval_envs=3")
+    assert path.read_bytes() == first
+    evaluate(trained, "--episodes=5", "--seed=1")
+    other = read_table(path.with_name("policy-step10-seed1.csv"))
+    assert (other["return"] != read_table(path)["return"]).all()
+
+
+def test_another_policy_and_another_checkpoint(trained):
+    evaluate(trained, "--episodes=2", "--policy=behaviour_flow", "--checkpoint=5")
+    assert (trained / "evaluations" / "behaviour_flow-step5-seed0.csv").exists()
+    run = RunDirectory.open(trained)
+    assert find_checkpoint(run, None).meta == {"step": 10}
+    assert find_checkpoint(run, 0).meta == {"step": 0}
+    with pytest.raises(CheckpointError, match=r"has no checkpoint after step 3; it has \[0, 5, 10\]"):
+        find_checkpoint(run, 3)
+
+
+def test_training_files_stay_as_they_are(trained):
+    names = ("train.csv", "eval.csv", "status.json", "checkpoints/000000014-permanent.npz")
+    before = [(trained / name).read_bytes() for name in names]
+    evaluate(trained, "--episodes=1")
+    assert [(trained / name).read_bytes() for name in names] == before
+
+
+def test_a_run_without_checkpoint_says_what_to_do(trained):
+    for path in (trained / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(CheckpointError, match="has no checkpoint yet; let it train on"):
+        evaluate(trained)
+
+
+def test_wrong_words(trained, tmp_path, capsys):
+    with pytest.raises(RunDirectoryError, match="is no run directory"):
+        evaluate(tmp_path)
+    for words in ([], ["--episodes=3"]):
+        with pytest.raises(SystemExit) as exit_:
+            evaluate_command(words, program="fake", variants=VARIANTS, load_policy=load_policy)
+        assert exit_.value.code == 2
+        assert "name a run directory first" in capsys.readouterr().err
