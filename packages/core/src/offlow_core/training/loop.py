@@ -96,7 +96,7 @@ class TrainingLoop:
             for phase in self._learner.phases:
                 if self.step >= phase.last_step:
                     continue
-                progress.set_phase(phase.name)
+                progress.set_phase(f"{phase.name} (compiling)")
                 if self._learner.enter(phase):
                     self._run_phase(phase, stop, progress)
                     self._learner.leave(phase)
@@ -106,7 +106,7 @@ class TrainingLoop:
             self._save_checkpoint(permanent=True)
 
     def _run_phase(self, phase: Phase, stop: StopRequest, progress: Progress) -> None:
-        pacer = Pacer()
+        pacer, starting = Pacer(), True
         while self.step < phase.last_step:
             start_s = time.monotonic()
             remaining = self._next_event(phase) - self.step
@@ -115,7 +115,11 @@ class TrainingLoop:
             rate = steps / (time.monotonic() - start_s)
             metrics = self._learner.metrics()
             self._check_finite(metrics)
-            progress.update(self.step - self.origin)
+            if starting:
+                progress.set_phase(phase.name)  # only now does the rate mean anything
+            else:
+                progress.update(self.step - self.origin)
+            starting = False
             if self._is_due(self._settings.log_interval, phase):
                 self._log(metrics, rate)
             if self._evaluates_now(phase):

@@ -72,7 +72,7 @@ class RunOptions:
     eval_workers: int | None = None
     """Processes that step them; None: one per core, 0: this process."""
     video_episodes: int = 0
-    """Episodes filmed at each evaluation."""
+    """Episodes of the final policy to film at the end; needs the extra `video`."""
     save_interval: int = 0
     """Steps between checkpoints that are kept for good; 0: none."""
     checkpoint_minutes: float = 5.0

@@ -34,12 +34,14 @@ def runs_to_resume(command: ParsedCommand) -> list[RunDirectory]:
             ignore=CHANGEABLE - {"offline_steps"},
             keep_checkpoints=options.keep_checkpoints,
         )
-    if first is None:
+    runs = [] if first is None else _session_of(first, options.keep_checkpoints)
+    # The directory that was found may belong to a later seed of another session.
+    if not runs or (command.resume == LATEST and runs[0].config["seed"] != options.seed):
         raise OptionError(
             f"--resume: {options.save_dir} has no unfinished run of {options.agent.agent_name} on {options.env_name} "
             f"with these options and seed {options.seed}; leave --resume out to start one, or name a run directory"
         )
-    return _session_of(first, options.keep_checkpoints)
+    return runs
 
 
 def options_of(

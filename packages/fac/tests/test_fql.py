@@ -1,0 +1,238 @@
+"""FQL's losses and updates by hand, where gradients flow, and that it learns."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from offlow_core.jax.critics import moving_average
+from offlow_core.jax.device_data import Sampler, to_device
+from offlow_core.jax.seed_axis import one_seed, stack_seeds
+from offlow_core.jax.state_arrays import to_arrays
+from offlow_core.jax.streams import stream_keys
+from offlow_core.jax.updates import build_block
+from offlow_fac.agents import acting
+from offlow_fac.config import FqlConfig
+from offlow_fac.fql import Fql, FqlState
+from offlow_fac.fql_losses import FqlNoise, joint_loss
+
+OBSERVATION, ACTION, BATCH = 3, 2, 4
+
+
+def column(*values: float) -> jax.Array:
+    return jnp.array(values)[:, None]
+
+
+class ByHand:
+    """Two samples with one-dimensional states and actions, and linear networks.
+
+    mu(s, z) = s + z / 2, v(s, x, t) = -x, Q_1 = s + 2 a, Q_2 = 3 a - 1, target Q'_1 = s + a, Q'_2 = 2 a; two flow steps.
+    """
+
+    def __init__(self, toys):
+        linear = toys.linear
+        self.params = {
+            "critic": toys.members(linear([1.0], [2.0]), linear([0.0], [3.0], bias=-1.0)),
+            "actor_onestep_flow": {"mlp": linear([1.0], [0.5])},
+            "actor_bc_flow": {"mlp": linear([0.0], [-1.0], [0.0])},
+        }
+        self.target = toys.members(linear([1.0], [1.0]), linear([0.0], [2.0]))
+        self.batch = {
+            "observations": column(0.2, -0.4),
+            "actions": column(0.5, -0.5),
+            "rewards": jnp.array([1.0, 0.0]),
+            "masks": jnp.array([1.0, 0.0]),
+            "next_observations": column(0.4, 0.0),
+        }
+        # a' = (0.5, 0.5), a_1 = (0, 0.1), logged a = (0.7, -1) after clipping -1.4
+        self.noise = FqlNoise(
+            column(0.2, 1.0), column(0.5, 0.5), column(0.5, 1.0), column(-0.4, 1.0), column(1.0, -2.0)
+        )
+
+    def parts(self, **options) -> dict:
+        config = FqlConfig(**{"flow_steps": 2, "discount": 0.5} | options)
+        loss, parts = joint_loss(self.params, self.target, self.batch, self.noise, config, None)
+        assert loss == parts["loss"]
+        return parts
+
+
+@pytest.fixture(scope="module")
+def by_hand(toys) -> ByHand:
+    return ByHand(toys)
+
+
+@pytest.mark.parametrize(
+    ("rule", "loss"),
+    [
+        # Q_1 = (1.2, -1.4), Q_2 = (0.5, -2.5); y = (1 + 0.5 (0.9 + 1) / 2, 0), or with the smaller value 0.9
+        ("mean", (0.275**2 + 1.4**2 + 0.975**2 + 2.5**2) / 4),
+        ("min", (0.25**2 + 1.4**2 + 0.95**2 + 2.5**2) / 4),
+    ],
+)
+def test_the_critic_loss(by_hand, rule, loss):
+    np.testing.assert_allclose(by_hand.parts(q_agg=rule)["critic_loss"], loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("normalize", "q_loss"), [(False, 0.425), (True, 1.0)])
+def test_the_actor_loss(by_hand, normalize, q_loss):
+    parts = by_hand.parts(alpha=10.0, normalize_q_loss=normalize)
+    # x_t = 0.5 and -0.5 against a - x0 = 0 and -1
+    flow = ((-0.5 - 0.0) ** 2 + (0.5 + 1.0) ** 2) / 2
+    np.testing.assert_allclose(parts["bc_flow_loss"], flow, rtol=1e-5)
+    # a_1 = (0, 0.1) against the flow's (-0.1, 0.25); Q there is (-0.4, -0.45), averaged over members.
+    np.testing.assert_allclose(parts["distill_loss"], 0.01625, rtol=1e-5)
+    np.testing.assert_allclose(parts["q_loss"], q_loss, rtol=1e-5)
+    np.testing.assert_allclose(parts["actor_loss"], flow + 0.1625 + q_loss, rtol=1e-5)
+
+
+def test_the_logged_action_error(by_hand):
+    found = Fql(FqlConfig(), (1,), 1).action_error(by_hand.params, by_hand.batch, by_hand.noise.mse_action)
+    assert found == pytest.approx(((0.7 - 0.5) ** 2 + (-1 + 0.5) ** 2) / 2, rel=1e-5)
+
+
+def make_agent(**options) -> Fql:
+    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), (8, 8))
+    return Fql(FqlConfig(**widths | {"flow_steps": 2, "batch_size": BATCH} | options), (OBSERVATION,), ACTION)
+
+
+def make_batch(seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {
+        "observations": rng.normal(size=(BATCH, OBSERVATION)).astype(np.float32),
+        "next_observations": rng.normal(size=(BATCH, OBSERVATION)).astype(np.float32),
+        "actions": rng.uniform(-1, 1, (BATCH, ACTION)).astype(np.float32),
+        "rewards": rng.normal(size=BATCH).astype(np.float32),
+        "masks": np.ones(BATCH, np.float32),
+    }
+
+
+@partial(jax.jit, static_argnums=0)
+def gradients_of(agent: Fql, state: FqlState, batch: dict, noise: FqlNoise) -> dict:
+    return agent.gradients(state, batch, noise)[0]
+
+
+@partial(jax.jit, static_argnums=0)
+def one_step(agent: Fql, state: FqlState, batch: dict, noise: FqlNoise) -> tuple:
+    new, report = agent.update(state, batch, noise)
+    return new, report()
+
+
+@pytest.fixture(scope="module")
+def agent() -> Fql:
+    return make_agent()
+
+
+@pytest.fixture(scope="module")
+def state(agent) -> FqlState:
+    return agent.init(jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def noise(agent) -> FqlNoise:
+    return agent.draw_noise(jax.random.key(1), BATCH)
+
+
+def same(first: dict, second: dict) -> bool:
+    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "moved"),
+    [
+        ("next_action", {"critic"}),
+        ("x0", {"actor_bc_flow"}),
+        ("t", {"actor_bc_flow"}),
+        ("actor", {"actor_onestep_flow"}),  # distillation and the critic's value teach the student alone
+        ("mse_action", set()),
+    ],
+)
+def test_where_gradients_flow(agent, state, noise, changed, moved):
+    before = gradients_of(agent, state, make_batch(), noise)
+    after = gradients_of(agent, state, make_batch(), noise._replace(**{changed: getattr(noise, changed) * 0.7}))
+    assert {name for name in before if not same(before[name], after[name])} == moved
+    assert all(leaf.any() for leaf in jax.tree.leaves(before))
+
+
+def test_one_joint_step_and_a_target_that_follows_the_critic_before_it():
+    agent = make_agent(lr=0.1, tau=0.5)
+    state = agent.init(jax.random.key(0))
+    state = state._replace(target_critic=jax.tree.map(lambda leaf: leaf + 1, state.target_critic))
+    noise = agent.draw_noise(jax.random.key(1), BATCH)
+    gradients = gradients_of(agent, state, make_batch(), noise)
+    new, _ = one_step(agent, state, make_batch(), noise)
+    expected = jax.tree.map(lambda p, g: p - 0.1 * g / (jnp.abs(g) + 1e-8), state.params, gradients)
+    for name, value in to_arrays(expected).items():
+        np.testing.assert_allclose(to_arrays(new.params)[name], value, atol=1e-4, err_msg=name)
+    followed = moving_average(state.target_critic, state.params["critic"], 0.5)
+    for name, value in to_arrays(followed).items():
+        np.testing.assert_allclose(to_arrays(new.target_critic)[name], value, rtol=1e-6, err_msg=name)
+
+
+def test_metrics(agent, state, noise):
+    _, metrics = one_step(agent, state, make_batch(), noise)
+    critic = {f"critic/{name}" for name in ("critic_loss", "q_mean", "q_max", "q_min")}
+    names = ("actor_loss", "bc_flow_loss", "distill_loss", "q_loss", "q", "mse")
+    assert set(metrics) == critic | {f"actor/{name}" for name in names} | {f"grad/{n}" for n in ("max", "min", "norm")}
+    assert metrics["critic/q_min"] <= metrics["critic/q_mean"] <= metrics["critic/q_max"]
+
+
+def test_jit_equals_no_jit(agent, state, noise):
+    fast = one_step(agent, state, make_batch(), noise)
+    with jax.disable_jit():
+        new, report = agent.update(state, make_batch(), noise)
+        slow = new, report()
+    for name, value in to_arrays(slow).items():
+        np.testing.assert_allclose(to_arrays(fast)[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+
+
+def test_two_seeds_at_once_equal_two_single_ones(agent, noise):
+    states, batches = [agent.init(jax.random.key(k)) for k in (0, 1)], [make_batch(k) for k in (0, 1)]
+    together, _ = jax.jit(jax.vmap(partial(one_step, agent), in_axes=(0, 0, None)))(
+        stack_seeds(states), stack_seeds(batches), noise
+    )
+    for k in (0, 1):
+        alone, _ = one_step(agent, states[k], batches[k], noise)
+        for name, value in to_arrays(alone).items():
+            np.testing.assert_allclose(to_arrays(one_seed(together, k))[name], value, rtol=1e-4, atol=2e-5)
+
+
+def test_acting(agent, state):
+    observations, z = jax.random.normal(jax.random.key(4), (50, OBSERVATION)), 9 * jnp.ones((50, ACTION))
+    actions = acting(agent)(state, observations, z)
+    assert actions.shape == (50, ACTION)
+    assert (np.abs(actions) <= 1).all()
+    quiet = replace(agent, config=replace(agent.config, evaluation_noise=False))
+    np.testing.assert_array_equal(
+        acting(quiet)(state, observations, z), acting(agent)(state, observations, jnp.zeros_like(z))
+    )
+    assert (np.abs(agent.sample_behaviour(state, observations, z)) <= 1).all()
+
+
+def test_it_learns_a_bandit(toys):
+    """Rewards -|a - 0.6| for actions around 0.1."""
+    rng = np.random.default_rng(0)
+    data = toys.make_dataset(400).train
+    data = replace(data, actions=np.clip(rng.normal(0.1, 0.3, (400, 1)), -1, 1).astype(np.float32))
+    data = replace(data, rewards=-np.abs(data.actions[:, 0] - 0.6), masks=np.zeros(400, np.float32))
+    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), (16, 16))
+    config = FqlConfig(**widths, lr=3e-3, flow_steps=4, alpha=0.3, batch_size=64, normalize_q_loss=True)
+    agent = Fql(config, (2,), 1)
+
+    def update(state, batch, key):
+        return agent.update(state, batch, agent.draw_noise(key, 64))
+
+    keys, device = (stream_keys([0], "data"), stream_keys([0], "noise")), to_device(data)
+    block = build_block(update, Sampler(), 64, 1)
+    state, first = block(stack_seeds([agent.init(jax.random.key(0))]), {}, *keys, device, 0, 1)
+    state, last = block(state, {}, *keys, device, 1, 500)
+    for name in ("critic/critic_loss", "actor/bc_flow_loss"):
+        assert last[name][0] < 0.7 * first[name][0], name
+    trained, z = one_seed(state, 0), jax.random.normal(jax.random.key(9), (400, 1))
+    observations = data.observations[data.rows]
+    assert abs(agent.sample_behaviour(trained, observations, z).mean() - data.actions.mean()) < 0.15
+    policy = np.asarray(agent.sample_actions(trained.params, observations, z))
+    assert -np.abs(policy - 0.6).mean() > data.rewards.mean() + 0.1
