@@ -46,11 +46,14 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(requires=["resolve"])
-@per_package
-def tests(session: nox.Session, package: str) -> None:
-    """One package's fast tests in an environment that holds that package and its dependencies, nothing else."""
-    sync(session, "--package", f"offlow-{package.replace('_', '-')}")
-    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+@nox.parametrize("package, extra", [*(nox.param(p, "", id=p) for p in PACKAGES), nox.param("core", "jax", id="core-jax")])
+def tests(session: nox.Session, package: str, extra: str) -> None:
+    """One package's fast tests in an environment that holds that package and its dependencies, nothing else.
+
+    The core's backend rooms are extras, each with a test folder of its name and a session of its own.
+    """
+    sync(session, "--package", f"offlow-{package.replace('_', '-')}", *(["--extra", extra] if extra else []))
+    session.run("pytest", f"packages/{package}/tests/{extra}", *session.posargs, env={"OFFLOW_ISOLATED": "1"})
 
 
 @nox.session(requires=["resolve"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from offlow_core.data.transitions import Dataset, Transitions
-from offlow_core.suites.rendering import choose_gl_backend
+from offlow_core.rendering import choose_gl_backend
 from offlow_core.suites.task import Task
 
 choose_gl_backend()  # before anything imports MuJoCo

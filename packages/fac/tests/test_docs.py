@@ -15,7 +15,9 @@ from offlow_fac.quickstart import SETTINGS, TASK
 ROOT = Path(__file__).parents[3]
 SOURCES = [ROOT / "packages/fac/src/offlow_fac", ROOT / "packages/core/src/offlow_core"]
 REFERENCES = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "docs/fac.md").read_text())
-COMMANDS = re.findall(r"^uv run --package offlow-fac (?:--extra \w+ )?fac (--.*)$", (ROOT / "README.md").read_text(), re.M)
+COMMANDS = re.findall(
+    r"^uv run --package offlow-fac (?:--extra \w+ )?fac (--.*)$", (ROOT / "README.md").read_text(), re.M
+)
 LINKS = [
     (page, link)
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))

@@ -68,9 +68,7 @@ class ByHand:
     def parts(self, online: bool = False, **options) -> dict:
         defaults = {"flow_steps": 2, "discount": 0.5, "num_critics": self.critics, "normalize_q_loss": False}
         config = FacConfig(**defaults | options)
-        loss, parts = actor_critic_loss(
-            self.params, self.frozen, self.batch, self.noise, config, None, online=online
-        )
+        loss, parts = actor_critic_loss(self.params, self.frozen, self.batch, self.noise, config, None, online=online)
         assert loss == parts["loss"]
         return parts
 

@@ -5,10 +5,10 @@ import ctypes.util
 import numpy as np
 import pytest
 
+from offlow_core.data.collect import collection as collection_module
 from offlow_core.data.collect.collection import Collection, collect
 from offlow_core.data.collect.protocol import CollectError, find_protocol
-from offlow_core.suites import rendering
-from offlow_core.suites.rendering import RenderingError
+from offlow_core.rendering import RenderingError
 
 needs_opengl = pytest.mark.skipif(
     not (ctypes.util.find_library("EGL") or ctypes.util.find_library("OSMesa")), reason="no OpenGL library"
@@ -19,7 +19,7 @@ def test_a_machine_without_opengl_is_told_before_any_work(tmp_path, monkeypatch)
     def nothing():
         raise RenderingError("no driver was found")
 
-    monkeypatch.setattr(rendering, "require_rendering", nothing)
+    monkeypatch.setattr(collection_module, "require_rendering", nothing)
     collection = Collection(find_protocol("visual-scene-play"), tmp_path / "set.npz", 1, 1, 3, seed=0)
     with pytest.raises(RenderingError, match="no driver"):
         collect(collection, workers=1, progress=False)

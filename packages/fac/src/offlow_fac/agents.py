@@ -39,6 +39,8 @@ def make_learner(options: FacOptions | FqlOptions, dataset: Dataset, task: Task)
     """A learner for consecutive seeds from `options.seed` on."""
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
     agent = make_agent(options.agent, stacked_shape(dataset, sampler.frame_stack), dataset.train.actions.shape[1])
+    if sampler.crop_probability > 0 and agent.encoder is None:
+        raise OptionError("p_aug crops images, but the task's observations are state vectors; leave --p_aug out")
     if isinstance(options, FacOptions):
         phases = fac_phases(agent, options, dataset, task, sampler)
     else:

@@ -166,6 +166,8 @@ VARIANTS: dict[str, type[RunOptions]] = {"fac": FacOptions, "fql": FqlOptions}
 def _check_run(options: FacOptions | FqlOptions) -> None:
     if options.online_steps > 0 and options.agent.encoder is not None:
         raise OptionError("online_steps must be 0 with an image encoder: online training needs state observations")
+    if options.online_steps > 0 and options.frame_stack is not None:
+        raise OptionError("online_steps must be 0 with frame_stack: the replay buffer holds single observations")
 
 
 def _check_shared(config: FacConfig | FqlConfig) -> None:

@@ -6,10 +6,10 @@ from multiprocessing import parent_process
 
 import gymnasium
 
+from offlow_core.rendering import choose_gl_backend, require_rendering
 from offlow_core.suites import mujoco_repairs
 from offlow_core.suites.ogbench_names import OGBenchName
 from offlow_core.suites.options import SuiteOptions
-from offlow_core.suites.rendering import choose_gl_backend, require_rendering
 from offlow_core.suites.wrappers import (
     Float32Observations,
     FrameStack,

@@ -15,7 +15,7 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 
 from offlow_core.errors import UserError
-from offlow_core.training.files import atomic_file
+from offlow_core.files import atomic_file
 
 FORMAT_VERSION = 1
 FORMAT, META = "format.json", "meta.json"

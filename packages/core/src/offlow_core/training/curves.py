@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offlow_core.training.files import atomic_file
+from offlow_core.files import atomic_file
 from offlow_core.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:

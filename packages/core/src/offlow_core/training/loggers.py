@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from offlow_core.training.files import atomic_file
+from offlow_core.files import atomic_file
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.tables import as_number
 

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Literal, Self
 import numpy as np
 
 from offlow_core.errors import UserError
+from offlow_core.files import write_json
 from offlow_core.training.checkpoints import CheckpointFolder
-from offlow_core.training.files import write_json
 from offlow_core.training.tables import Table, read_table
 
 State = Literal["running", "finished", "failed", "interrupted"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from offlow_core.errors import UserError
-from offlow_core.training.files import atomic_file
+from offlow_core.files import atomic_file
 
 STEP = "step"
 

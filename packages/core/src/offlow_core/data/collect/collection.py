@@ -17,7 +17,8 @@ from offlow_core.data.collect.jobs import DISK_FULL, Job, run_jobs
 from offlow_core.data.collect.npz_output import write_joined
 from offlow_core.data.collect.parts import PartsFolder
 from offlow_core.data.collect.protocol import CollectError, Protocol
-from offlow_core.training.files import atomic_file, write_json
+from offlow_core.files import atomic_file, write_json
+from offlow_core.rendering import require_rendering
 
 LIBRARIES = ("offlow-core", "ogbench", "mujoco", "gymnasium", "dm-control", "numpy", "scipy")
 
@@ -100,7 +101,7 @@ def collect(collection: Collection, *, workers: int, overwrite: bool = False, pr
     started = time.monotonic()
     _refuse_existing(collection, overwrite)
     if collection.protocol.visual:
-        _require_rendering()
+        require_rendering()
     parts = collection.parts
     with _disk_errors_explained(parts):
         with parts.locked():
@@ -119,13 +120,6 @@ def collect(collection: Collection, *, workers: int, overwrite: bool = False, pr
         continued_from=continued_from,
         elapsed_s=time.monotonic() - started,
     )
-
-
-def _require_rendering() -> None:
-    # Suites know the protocols, so this room can only be entered late.
-    from offlow_core.suites.rendering import require_rendering
-
-    require_rendering()
 
 
 def _refuse_existing(collection: Collection, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from offlow_core.data.collect.episode import Episode
 from offlow_core.data.collect.protocol import CollectError
-from offlow_core.training.files import write_json
+from offlow_core.files import write_json
 
 COUNTS_FIELD = "counts"
 DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, KeyError)

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+from offlow_core.rendering import RenderingError, choose_gl_backend, require_rendering
 from offlow_core.suites import SuiteOptions, resolve
-from offlow_core.suites.rendering import RenderingError, choose_gl_backend, require_rendering
 
 SCRIPT = """
 from offlow_core.suites import resolve

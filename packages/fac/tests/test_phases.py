@@ -1,0 +1,326 @@
+"""The phases of a run: sizes of the behaviour flow's phase, the density pass, stored flows, online steps."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from offlow_core.data.transitions import Dataset
+from offlow_core.jax.device_data import Sampler, to_device
+from offlow_core.jax.learner import JaxLearner
+from offlow_core.jax.seed_axis import one_seed, stack_seeds
+from offlow_core.jax.state_arrays import to_arrays
+from offlow_core.training.checkpoints import CheckpointFolder
+from offlow_core.training.options import OptionError
+from offlow_fac.agents import make_agent, make_learner
+from offlow_fac.behaviour_store import BehaviourStore, cache_folder
+from offlow_fac.config import FacConfig, FacOptions, FqlConfig, FqlOptions
+from offlow_fac.fac_phases import DensityPass, flow_batch_size, flow_steps
+
+WIDTHS = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), (8,))
+FLOW = {"bc_hidden_dims": (8,), "flow_steps": 2}
+
+
+def fac_options(agent: dict | None = None, **options) -> FacOptions:
+    defaults = {"env_name": "push", "offline_steps": 3, "bc_steps": 4, "behaviour_flow_cache": "none"}
+    return FacOptions(**defaults | options, agent=FacConfig(**WIDTHS | FLOW | {"batch_size": 8} | (agent or {})))
+
+
+def fql_options(**options) -> FqlOptions:
+    return FqlOptions(env_name="push", offline_steps=3, **options, agent=FqlConfig(**WIDTHS, flow_steps=2, batch_size=8))
+
+
+def run_phases(learner: JaxLearner) -> JaxLearner:
+    for phase in learner.phases:
+        if phase.steps > 0 and learner.enter(phase):
+            learner.advance(phase.first_step, phase.steps)
+            learner.leave(phase)
+    return learner
+
+
+def agent_arrays(learner: JaxLearner, index: int = 0) -> dict[str, np.ndarray]:
+    return to_arrays(one_seed(learner.state, index))
+
+
+@pytest.mark.parametrize(
+    ("transitions", "images", "batch", "steps"),
+    [
+        (1_000_000, False, 4096, 61_250),
+        (2_000_000, False, 4096, 122_250),
+        (202_000, False, 1024, 49_500),
+        (5_000, False, 256, 5_000),
+        (1_000_000, True, 256, 976_750),
+        (99_999, False, 256, 391 * 250),
+        (100_000, False, 1024, 98 * 250),
+        (499_999, False, 1024, 489 * 250),
+        (500_000, False, 4096, 123 * 250),
+    ],
+)
+def test_published_lengths_of_the_first_phase(transitions, images, batch, steps):
+    found = flow_batch_size(FacOptions(), transitions, images=images)
+    assert found == batch
+    assert flow_steps(FacOptions(), transitions, found) == steps
+    assert flow_steps(FacOptions(bc_steps=7), transitions, found) == 7
+    assert flow_steps(FacOptions(epoch_flow_proxy=1), transitions, found) == steps // 250
+
+
+def test_phases_are_numbered_so_that_the_algorithm_proper_starts_at_one(toys):
+    options = fac_options(online_steps=5)
+    learner = make_learner(options, toys.make_dataset(), toys.make_task())
+    assert [(p.name, p.first_step, p.last_step, p.evaluates) for p in learner.phases] == [
+        ("behaviour_flow", -4, 0, False),
+        ("actor_critic", 0, 3, True),
+        ("online", 3, 8, True),
+    ]
+    assert [p.batch_size for p in learner.phases] == [8, 8, 8]
+    learner = make_learner(fql_options(online_steps=5), toys.make_dataset(), toys.make_task())
+    assert [(p.name, p.first_step, p.last_step) for p in learner.phases] == [("offline", 0, 3), ("online", 3, 8)]
+
+
+@pytest.mark.parametrize("method", ["exact", "hutch-rade"])
+def test_the_density_pass_covers_every_transition(toys, method):
+    options = fac_options({"logp_method": method, "logp_hutch_probes": 3}, num_seeds=2)
+    agent = make_agent(options.agent, (2,), 1)
+    states = [agent.init(jax.random.key(k)) for k in (0, 1)]
+    data = toys.make_dataset(22).train
+    columns = DensityPass(agent, options, 1, 8)(stack_seeds(states), to_device(data), "train")  # 8 + 8 + 6
+    found = np.asarray(columns["estimated_logp"])
+    assert found.shape == (2, 22)
+    np.testing.assert_array_equal(columns["estimated_logp_min"], np.repeat(found.min(1, keepdims=True), 22, 1))
+    if method == "exact":
+        whole = Sampler().gather(to_device(data), jnp.arange(22), {})
+        for k in (0, 1):
+            np.testing.assert_allclose(found[k], agent.log_density(states[k].behaviour, whole, None), rtol=1e-4)
+
+
+def test_training_and_validation_densities_have_minima_and_noise_of_their_own(toys):
+    options = fac_options({"logp_method": "hutch-gaus", "logp_hutch_probes": 1})
+    agent = make_agent(options.agent, (2,), 1)
+    state, data = stack_seeds([agent.init(jax.random.key(0))]), to_device(toys.make_dataset().train)
+    passes = DensityPass(agent, options, 1, 8)
+    first, second = passes(state, data, "train"), passes(state, data, "validation")
+    again = passes(state, data, "train")
+    assert (first["estimated_logp"] != second["estimated_logp"]).any()
+    np.testing.assert_array_equal(first["estimated_logp"], again["estimated_logp"])
+
+
+def test_no_penalty_no_density_pass(toys):
+    for agent in ({"use_cp": False}, {"fac_alpha": 0.0}):
+        learner = make_learner(fac_options(agent), toys.make_dataset(), toys.make_task())
+        assert learner.phases[1].prepare is None
+    assert make_learner(fac_options(), toys.make_dataset(), toys.make_task()).phases[1].prepare is not None
+
+
+# Stored behaviour flows
+
+
+def store_of(toys, dataset: Dataset | None = None, agent: dict | None = None, **options) -> BehaviourStore:
+    options = fac_options(agent, **{"behaviour_flow_cache": "somewhere"} | options)
+    return make_learner(options, dataset or toys.make_dataset(), toys.make_task()).phases[0].store
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agent": {"bc_hidden_dims": (8, 8)}},
+        {"agent": {"bc_layer_norm": True}},
+        {"agent": {"lr_bc": 1e-3}},
+        {"agent": {"batch_size": 16}},
+        {"bc_steps": 5},
+        {"bc_steps": None},
+        {"frame_stack": 2},
+        {"num_seeds": 2},
+    ],
+    ids=str,
+)
+def test_everything_that_shapes_a_flow_is_in_its_key(toys, change):
+    assert store_of(toys, **change).path(0) != store_of(toys).path(0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"agent": {"lr": 1e-3, "fac_alpha": 3.0, "value_hidden_dims": (9,), "q_agg": "mean"}},
+        {"offline_steps": 50, "online_steps": 5, "log_interval": 7, "epoch_flow_proxy": 3},
+    ],
+    ids=str,
+)
+def test_what_only_shapes_the_rest_is_not(toys, change):
+    assert store_of(toys, **change).path(0) == store_of(toys).path(0)
+
+
+def test_data_encoder_augmentation_and_seed_are_in_the_key(toys):
+    base = store_of(toys)
+    assert base.path(1) != base.path(0)
+    assert store_of(toys, toys.make_dataset(seed=5)).path(0) != base.path(0)
+    images = toys.make_dataset(shape=(8, 8, 1))
+    small, debug, cropped = (
+        store_of(toys, images, agent={"encoder": name}, p_aug=p_aug)
+        for name, p_aug in (("impala_small", None), ("impala_debug", None), ("impala_debug", 0.5))
+    )
+    assert len({small.path(0), debug.path(0), cropped.path(0)}) == 3
+    assert {"jax", "offlow-core", "offlow-fac"} == set(base.settings["versions"])
+
+
+def test_where_flows_are_kept(tmp_path, monkeypatch):
+    assert cache_folder("none") is None
+    assert str(cache_folder("some/where")) == "some/where"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder("auto") == tmp_path / "offlow" / "behaviour_flows"
+
+
+@pytest.fixture
+def stored(toys, tmp_path):
+    """Options with a cache, and what a run that filled it arrived at."""
+    options = fac_options(behaviour_flow_cache=str(tmp_path / "flows"))
+    return options, agent_arrays(run_phases(make_learner(options, toys.make_dataset(), toys.make_task())))
+
+
+def assert_identical(found: dict, expected: dict) -> None:
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_a_run_on_a_stored_flow_equals_one_that_trained_it(toys, stored, tmp_path):
+    options, fresh = stored
+    again = make_learner(options, toys.make_dataset(), toys.make_task())
+    assert not again.enter(again.phases[0])
+    assert_identical(agent_arrays(run_phases(again)), fresh)
+    without = fac_options(behaviour_flow_cache="none")
+    assert_identical(agent_arrays(run_phases(make_learner(without, toys.make_dataset(), toys.make_task()))), fresh)
+    (folder,) = (tmp_path / "flows").iterdir()
+    meta = CheckpointFolder(folder).latest().meta
+    assert (meta["seed"], meta["steps"], meta["hidden_dims"]) == (0, 4, [8])
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "flipped"])
+def test_a_damaged_stored_flow_is_trained_again(toys, stored, tmp_path, damage):
+    options, fresh = stored
+    (path,) = (tmp_path / "flows").glob("*/*.npz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes({"truncated": content[:-200], "emptied": b"", "flipped": content}[damage])
+    again = make_learner(options, toys.make_dataset(), toys.make_task())
+    assert again.enter(again.phases[0])
+    again.advance(-4, 4)
+    again.leave(again.phases[0])
+    healed = make_learner(options, toys.make_dataset(), toys.make_task())
+    assert not healed.enter(healed.phases[0])
+    assert_identical(agent_arrays(run_phases(healed)), fresh)
+
+
+# Seeds and online steps
+
+
+@pytest.mark.parametrize("make_options", [fac_options, fql_options], ids=["fac", "fql"])
+def test_a_seed_beside_another_equals_a_run_of_its_own(toys, make_options):
+    both = run_phases(make_learner(make_options(seed=0, num_seeds=2), toys.make_dataset(), toys.make_task()))
+    alone = run_phases(make_learner(make_options(seed=1), toys.make_dataset(), toys.make_task()))
+    for name, value in agent_arrays(alone).items():
+        np.testing.assert_allclose(agent_arrays(both, 1)[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+    for name, value in alone.metrics()[0].items():
+        assert both.metrics()[1][name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
+    assert both.metrics()[0] != both.metrics()[1]
+
+
+@pytest.mark.parametrize("make_options", [fac_options, fql_options], ids=["fac", "fql"])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_online_steps(toys, make_options, balanced):
+    options = make_options(online_steps=6, balanced_sampling=balanced)
+    learner = make_learner(options, toys.make_dataset(), toys.make_task())
+    seen = []
+    online = learner.phases[-1]
+
+    def spy(state, batch, key):
+        seen.append({name: values.shape for name, values in batch.items()})
+        return online.update(state, batch, key)
+
+    learner.phases = (*learner.phases[:-1], dataclasses.replace(online, update=spy))
+    before = agent_arrays(learner)
+    run_phases(learner)
+    # Densities of the dataset belong to the offline flow: online batches have none.
+    assert set(seen[0]) == {"observations", "actions", "rewards", "masks", "next_observations"}
+    assert {shape[0] for shape in seen[0].values()} == {8}
+    metrics = learner.metrics()[0]
+    assert all(np.isfinite(value) for value in metrics.values())
+    assert ("bc/bc_flow_loss" in metrics) == (make_options is fac_options)
+    assert "online/episode_return" in metrics
+    assert learner.state_arrays(0)["stage/replay/rewards"].shape == (6,)
+    assert any((before[name] != value).any() for name, value in agent_arrays(learner).items() if "flow" in name)
+
+
+def test_the_behaviour_flow_goes_on_online_with_its_own_optimizer(toys):
+    options = fac_options(online_steps=6)
+    learner = run_phases(make_learner(options, toys.make_dataset(), toys.make_task()))
+    arrays = agent_arrays(learner)
+    assert arrays["behaviour_optimizer/0/count"] == 4 + 6
+    assert arrays["optimizer/0/count"] == 3 + 6
+
+
+def test_held_out_losses_have_the_names_of_the_training_losses(toys):
+    learner = make_learner(fac_options(), toys.make_dataset(), toys.make_task())
+    for phase in learner.phases[:2]:
+        learner.enter(phase)
+        learner.advance(phase.first_step, phase.steps)
+        (metrics,), (held_out,) = learner.metrics(), learner.validation_metrics(phase.last_step)
+        names = {name for name in metrics if not name.startswith("grad/")}
+        assert set(held_out) == {f"validation/{name}" for name in names}
+        assert all(np.isfinite(value) for value in held_out.values())
+
+
+# Images
+
+
+@pytest.mark.parametrize("make", [FacConfig, FqlConfig])
+def test_images_train_through_all_phases(toys, make):
+    flow = FLOW if make is FacConfig else {"flow_steps": 2}
+    agent = make(**WIDTHS, **flow, batch_size=4, encoder="impala_debug")
+    extra = {"bc_steps": 2, "behaviour_flow_cache": "none"} if make is FacConfig else {}
+    options_type = FacOptions if make is FacConfig else FqlOptions
+    options = options_type(env_name="push", offline_steps=2, p_aug=0.5, frame_stack=3, agent=agent, **extra)
+    learner = make_learner(options, toys.make_dataset(shape=(8, 8, 1)), toys.make_task())
+    before = agent_arrays(learner)
+    assert before["params/critic/encoder/stack_blocks_0/Conv_0/kernel"].shape == (3, 3, 3, 4)
+    run_phases(learner)
+    after = agent_arrays(learner)
+    moved = {name for name, value in after.items() if "encoder" in name and (before[name] != value).any()}
+    for role in ("critic", "actor_onestep", "target_critic", "bc_flow_encoder"):
+        assert any(role in name for name in moved), role
+    assert all(np.isfinite(value) for value in learner.metrics()[0].values())
+
+
+def test_densities_of_images_are_of_whole_stacked_frames(toys):
+    options = fac_options({"encoder": "impala_debug", "batch_size": 4}, frame_stack=3, p_aug=1.0)
+    agent = make_agent(options.agent, (8, 8, 3), 1)
+    data = toys.make_dataset(11, shape=(8, 8, 1)).train
+    state = agent.init(jax.random.key(0))
+    columns = DensityPass(agent, options, 3, 4)(stack_seeds([state]), to_device(data), "train")
+    batch = data.gather(np.arange(11), frame_stack=3)
+    np.testing.assert_allclose(
+        columns["estimated_logp"][0], agent.log_density(state.behaviour, batch, None), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "encoder", "message"),
+    [
+        ((2,), "impala_small", r"observations of shape \(2,\) do not fit encoder=impala_small; leave --agent.encoder out"),
+        ((8, 8, 1), None, "do not fit encoder=None; set --agent.encoder"),
+    ],
+)
+def test_an_encoder_must_fit_the_observations(toys, shape, encoder, message):
+    with pytest.raises(OptionError, match=message):
+        make_learner(fac_options({"encoder": encoder}), toys.make_dataset(shape=shape), toys.make_task())
+
+
+def test_cropping_needs_images(toys):
+    with pytest.raises(OptionError, match="p_aug"):
+        make_learner(fac_options(p_aug=0.5), toys.make_dataset(), toys.make_task())
+
+
+def test_online_steps_admit_no_stacking():
+    with pytest.raises(OptionError, match="online_steps must be 0 with frame_stack"):
+        fac_options(online_steps=3, frame_stack=3)
