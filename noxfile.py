@@ -46,7 +46,9 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(requires=["resolve"])
-@nox.parametrize("package, extra", [*(nox.param(p, "", id=p) for p in PACKAGES), nox.param("core", "jax", id="core-jax")])
+@nox.parametrize(
+    "package, extra", [*(nox.param(p, "", id=p) for p in PACKAGES), nox.param("core", "jax", id="core-jax")]
+)
 def tests(session: nox.Session, package: str, extra: str) -> None:
     """One package's fast tests in an environment that holds that package and its dependencies, nothing else.
 

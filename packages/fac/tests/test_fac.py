@@ -41,7 +41,7 @@ def column(*values: float) -> jax.Array:
 class ByHand:
     """Two samples with one-dimensional states and actions, and linear networks.
 
-    mu(s, z) = s + z / 2, v(s, x, t) = -x, Q_1 = s + 2 a, Q_2 = 3 a - 1, target Q'_1 = s + a, Q'_2 = 2 a; two flow steps.
+    mu(s, z) = s + z / 2, v(s, x, t) = -x, Q_1 = s + 2 a, Q_2 = 3 a - 1, Q'_1 = s + a, Q'_2 = 2 a (targets); two steps.
     """
 
     def __init__(self, toys, critics: int = 2):
@@ -69,7 +69,7 @@ class ByHand:
         defaults = {"flow_steps": 2, "discount": 0.5, "num_critics": self.critics, "normalize_q_loss": False}
         config = FacConfig(**defaults | options)
         loss, parts = actor_critic_loss(self.params, self.frozen, self.batch, self.noise, config, None, online=online)
-        assert loss == parts["loss"]
+        assert np.array_equal(loss, parts["loss"], equal_nan=True)
         return parts
 
 
@@ -214,7 +214,7 @@ OBSERVATION, ACTION, BATCH = 3, 2, 4
 
 
 def make_agent(**options) -> Fac:
-    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims"), (8, 8))
+    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims"), (8,))
     return Fac(FacConfig(**widths | {"flow_steps": 2, "batch_size": BATCH} | options), (OBSERVATION,), ACTION)
 
 
@@ -243,6 +243,12 @@ def ac_step(agent: Fac, state: FacState, batch: dict, noise: ActorCriticNoise, o
     return new, report()
 
 
+@partial(jax.jit, static_argnums=0)
+def flow_step(agent: Fac, state: FacState, batch: dict, noise: FlowNoise) -> tuple:
+    new, report = agent.update_behaviour_flow(state, batch, noise)
+    return new, report()
+
+
 @pytest.fixture(scope="module")
 def agent() -> Fac:
     return make_agent()
@@ -250,7 +256,7 @@ def agent() -> Fac:
 
 @pytest.fixture(scope="module")
 def state(agent) -> FacState:
-    return agent.init(jax.random.key(0))
+    return jax.jit(agent.init)(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +299,7 @@ def test_rewards_and_densities_reach_the_critic_alone(agent, state, noise):
 
 def test_one_joint_step_and_a_target_that_follows_the_updated_critic():
     agent = make_agent(lr=0.1, tau=0.5)
-    state = agent.init(jax.random.key(0))
+    state = jax.jit(agent.init)(jax.random.key(0))
     state = state._replace(target_critic=jax.tree.map(lambda leaf: leaf + 1, state.target_critic))
     noise = agent.draw_actor_critic_noise(jax.random.key(1), BATCH)
     gradients = gradients_of(agent, state, make_batch(), noise)
@@ -311,10 +317,10 @@ def test_one_joint_step_and_a_target_that_follows_the_updated_critic():
 
 def test_the_flow_update_leaves_actor_and_critic(agent, state):
     noise = agent.draw_flow_noise(jax.random.key(3), BATCH)
-    new, report = agent.update_behaviour_flow(state, make_batch(), noise)
+    new, metrics = flow_step(agent, state, make_batch(), noise)
     assert same(new._replace(behaviour=0, behaviour_optimizer=0), state._replace(behaviour=0, behaviour_optimizer=0))
     assert not same(new.behaviour, state.behaviour)
-    assert set(report()) == {"bc/bc_flow_loss", "grad/max", "grad/min", "grad/norm"}
+    assert set(metrics) == {"bc/bc_flow_loss", "grad/max", "grad/min", "grad/norm"}
 
 
 @pytest.mark.parametrize("options", [{"use_cp": False}, {"fac_alpha": 0.0}], ids=str)
@@ -324,7 +330,7 @@ def test_without_penalty_no_densities_are_needed(options):
     assert noise.penalty_probes is None
     batch = {name: values for name, values in make_batch().items() if not name.startswith("estimated")}
     for online in (False, True):
-        _, metrics = ac_step(agent, agent.init(jax.random.key(0)), batch, noise, online)
+        _, metrics = ac_step(agent, jax.jit(agent.init)(jax.random.key(0)), batch, noise, online)
         assert all(np.isfinite(value) for value in metrics.values())
         assert not [name for name in metrics if "log" in name or "penalty" in name]
         assert {"critic/critic_loss", "critic/q_mean", "actor/actor_loss", "actor/q", "grad/norm"} <= set(metrics)
@@ -356,30 +362,17 @@ def test_draws_are_distinct(agent):
 
 def test_jit_equals_no_jit(agent, state, noise):
     fast = ac_step(agent, state, make_batch(), noise)
-    with jax.disable_jit():
-        new, report = agent.update_actor_critic(state, make_batch(), noise)
-        slow = new, report()
+    new, report = agent.update_actor_critic(state, make_batch(), noise)
+    slow = new, report()
     for name, value in to_arrays(slow[1]).items():
         np.testing.assert_allclose(fast[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
     for name, value in to_arrays(slow[0]).items():
         np.testing.assert_allclose(to_arrays(fast[0])[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
 
 
-def test_two_seeds_at_once_equal_two_single_ones(agent, noise):
-    states = [agent.init(jax.random.key(k)) for k in (0, 1)]
-    batches = [make_batch(k) for k in (0, 1)]
-    together, metrics = jax.jit(jax.vmap(partial(ac_step, agent), in_axes=(0, 0, None)))(
-        stack_seeds(states), stack_seeds(batches), noise
-    )
-    for k in (0, 1):
-        alone, alone_metrics = ac_step(agent, states[k], batches[k], noise)
-        for name, value in to_arrays(alone).items():
-            np.testing.assert_allclose(to_arrays(one_seed(together, k))[name], value, rtol=1e-4, atol=2e-5)
-        np.testing.assert_allclose(metrics["critic/critic_loss"][k], alone_metrics["critic/critic_loss"], rtol=1e-4)
-
-
 def test_acting(agent, state):
-    observations, z = jax.random.normal(jax.random.key(4), (50, OBSERVATION)), 9 * jnp.ones((50, ACTION))
+    observations = jax.random.normal(jax.random.key(4), (50, OBSERVATION))
+    z = 3 * jax.random.normal(jax.random.key(5), (50, ACTION))
     actions = acting(agent)(state, observations, z)
     assert actions.shape == (50, ACTION)
     assert (np.abs(actions) <= 1).all()
@@ -410,7 +403,7 @@ def test_it_learns_a_bandit(toys):
     def update(state, batch, key):
         return agent.update_actor_critic(state, batch, agent.draw_actor_critic_noise(key, 64))
 
-    state, device = stack_seeds([agent.init(jax.random.key(0))]), to_device(data)
+    state, device = stack_seeds([jax.jit(agent.init)(jax.random.key(0))]), to_device(data)
     flow_block = build_block(flow_update, Sampler(), 64, 1)
     state, first = flow_block(state, {}, *keys, device, 0, 1)
     state, last = flow_block(state, {}, *keys, device, 1, 500)

@@ -33,8 +33,7 @@ def name_of(case: GoldenCase) -> str:
 
 
 def make_agent(case: GoldenCase) -> Fac:
-    sizes = case.config.get("encoder_kwargs")
-    encoder = None if sizes is None else Impala(**{k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()})
+    encoder = None if case.encoder_sizes is None else Impala(**case.encoder_sizes)
     config = FacConfig(**case.settings(FacConfig))
     return Fac(config, case.observation_shape, case.config["action_dim"], encoder)
 
@@ -99,23 +98,28 @@ def test_updates(case: GoldenCase):
 def test_densities(case: GoldenCase):
     agent = make_agent(case)
     behaviour = recorded_state(agent, case).behaviour
-    batch, noise = case.group("batch"), case.group("noise")
-    flow = behaviour_condition(behaviour, None, batch["observations"])
+    batch, noise, dataset = case.group("batch"), case.group("noise"), case.group("dataset")
     steps = agent.config.flow_steps
-    velocity, divergence = flow.velocity_and_divergence(batch["actions"], batch["div_times"][:, None])
-    found = {
-        "logp_exact": log_density(flow, batch["actions"], steps),
-        "logp_hutch_rade": log_density(flow, batch["actions"], steps, noise["hutch_rade"]),
-        "logp_hutch_gaus": log_density(flow, batch["actions"], steps, noise["hutch_gaus"]),
-        "velocity": velocity,
-        "divergence": divergence,
-        "flow_actions": flow_actions(flow, noise["flow"], steps),
+    flow = behaviour_condition(behaviour, agent.encoder, batch["observations"])
+
+    def at_given_times() -> tuple:
+        return flow.velocity_and_divergence(batch["actions"], batch["div_times"][:, None])
+
+    def of_dataset() -> jax.Array:
+        condition = behaviour_condition(behaviour, agent.encoder, dataset["observations"])
+        return log_density(condition, dataset["actions"], steps)
+
+    quantities = {
+        "logp_exact": lambda: log_density(flow, batch["actions"], steps),
+        "logp_hutch_rade": lambda: log_density(flow, batch["actions"], steps, noise["hutch_rade"]),
+        "logp_hutch_gaus": lambda: log_density(flow, batch["actions"], steps, noise["hutch_gaus"]),
+        "velocity": lambda: at_given_times()[0],
+        "divergence": lambda: at_given_times()[1],
+        "flow_actions": lambda: flow_actions(flow, noise["flow"], steps),
+        "dataset_logp": of_dataset,
+        "dataset_logp_min": lambda: jnp.nanmin(of_dataset()),
     }
-    dataset = case.group("dataset")
-    dataset_flow = behaviour_condition(behaviour, None, dataset["observations"])
-    found["dataset_logp"] = log_density(dataset_flow, dataset["actions"], steps)
-    found["dataset_logp_min"] = jnp.nanmin(found["dataset_logp"])
-    assert_expected(case, "", found)
+    assert_expected(case, "", {name: quantities[name]() for name in case.group("expected")})
 
 
 @pytest.mark.parametrize("case", ENCODERS_RECORDED, ids=name_of)

@@ -3,6 +3,7 @@
 import jax
 import pytest
 
+from offlow_core.jax.encoders import Impala
 from offlow_core.jax.state_arrays import to_arrays
 from offlow_core.testing.golden import (
     GoldenCase,
@@ -28,7 +29,9 @@ def step(agent: Fql, state: FqlState, batch: dict, noise: FqlNoise) -> tuple:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_updates(case: GoldenCase):
-    agent = Fql(FqlConfig(**case.settings(FqlConfig)), case.observation_shape, case.config["action_dim"])
+    encoder = None if case.encoder_sizes is None else Impala(**case.encoder_sizes)
+    config = FqlConfig(**case.settings(FqlConfig))
+    agent = Fql(config, case.observation_shape, case.config["action_dim"], encoder)
     tree = case.tree("params")
     state = agent.with_fresh_optimizer({k: v for k, v in tree.items() if k != "target_critic"}, tree["target_critic"])
     for suffix in case.iterations:

@@ -29,7 +29,9 @@ def fac_options(agent: dict | None = None, **options) -> FacOptions:
 
 
 def fql_options(**options) -> FqlOptions:
-    return FqlOptions(env_name="push", offline_steps=3, **options, agent=FqlConfig(**WIDTHS, flow_steps=2, batch_size=8))
+    return FqlOptions(
+        env_name="push", offline_steps=3, **options, agent=FqlConfig(**WIDTHS, flow_steps=2, batch_size=8)
+    )
 
 
 def run_phases(learner: JaxLearner) -> JaxLearner:
@@ -307,7 +309,11 @@ def test_densities_of_images_are_of_whole_stacked_frames(toys):
 @pytest.mark.parametrize(
     ("shape", "encoder", "message"),
     [
-        ((2,), "impala_small", r"observations of shape \(2,\) do not fit encoder=impala_small; leave --agent.encoder out"),
+        (
+            (2,),
+            "impala_small",
+            r"observations of shape \(2,\) do not fit encoder=impala_small; leave --agent.encoder out",
+        ),
         ((8, 8, 1), None, "do not fit encoder=None; set --agent.encoder"),
     ],
 )

@@ -62,7 +62,7 @@ def test_inputs_are_seen_side_by_side():
     together = apply_mlp(params, x)
     np.testing.assert_allclose(apply_mlp(params, x[:, :2], x[:, 2:3], x[:, 3:]), together, rtol=1e-5)
     np.testing.assert_allclose(
-        first_layer(params, x[:, :2]) + first_layer(params, x[:, 2:], bias=False, offset=2),
+        first_layer(params, x[:, :2]) + x[:, 2:] @ params["Dense_0"]["kernel"][2:],
         first_layer(params, x),
         rtol=1e-5,
     )

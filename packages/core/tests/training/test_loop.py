@@ -144,7 +144,7 @@ def test_a_number_that_is_not_finite_ends_the_run_and_keeps_its_checkpoint(tmp_p
 
 
 def test_divergence_before_the_first_checkpoint_says_so(tmp_path):
-    with pytest.raises(DivergedError, match="at step -3 .* there is no checkpoint yet"):
+    with pytest.raises(DivergedError, match=r"at step -3 .* there is no checkpoint yet"):
         make_loop(make_runs(tmp_path), FakeLearner(at={-3: "nan loss"})).run()
 
 
@@ -252,12 +252,12 @@ def test_a_full_disk_is_named_and_the_earlier_checkpoint_stays(tmp_path, monkeyp
 
     def fail(descriptor: int) -> None:
         calls.append(descriptor)
-        if ".npz" in os.readlink(f"/proc/self/fd/{descriptor}") and run.checkpoints.steps():
+        if ".npz" in str(Path(f"/proc/self/fd/{descriptor}").readlink()) and run.checkpoints.steps():
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(CheckpointError, match="no space left to write .*000000009"):
+    with pytest.raises(CheckpointError, match=r"no space left to write .*000000009"):
         loop.run()
     assert calls
     assert run.checkpoints.latest().meta == {"step": 0}

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_full_disk_is_recorded(stage, monkeypatch):
     fsync = os.fsync
 
     def fail(descriptor: int) -> None:
-        if "checkpoints/.000000009" in os.readlink(f"/proc/self/fd/{descriptor}"):
+        if "checkpoints/.000000009" in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(descriptor)
 

@@ -61,13 +61,12 @@ def activate(params: Params, layer: int, pre_activation: Array) -> Array:
     return layer_norm(params[name], x) if name in params else x
 
 
-def first_layer(params: Params, *inputs: Array, bias: bool = True, offset: int = 0) -> Array:
-    """The first layer's product for inputs [..., d_i]: in this order they meet the kernel's rows from `offset` on."""
-    kernel = params["Dense_0"]["kernel"]
-    total = params["Dense_0"]["bias"] if bias else jnp.zeros(kernel.shape[-1])
+def first_layer(params: Params, *inputs: Array) -> Array:
+    """The first layer's product for inputs [..., d_i], which meet the kernel's rows in this order; more may follow."""
+    kernel, total, row = params["Dense_0"]["kernel"], params["Dense_0"]["bias"], 0
     for x in inputs:
-        total = total + x @ kernel[offset : offset + x.shape[-1]]
-        offset += x.shape[-1]
+        total = total + x @ kernel[row : row + x.shape[-1]]
+        row += x.shape[-1]
     return total
 
 

@@ -52,6 +52,12 @@ class GoldenCase:
         return tuple(self.arrays["batch/observations"].shape[1:])
 
     @property
+    def encoder_sizes(self) -> dict[str, Any] | None:
+        """Sizes of the image encoder, lists as tuples; None for state observations."""
+        sizes = self.config.get("encoder_kwargs")
+        return None if sizes is None else {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
+
+    @property
     def iterations(self) -> list[str]:
         """Suffixes of the recorded iterations: "", "_2", "_3"."""
         later = {name.split("/")[0].removeprefix("noise") for name in self.arrays if name.startswith("noise_")}

@@ -50,10 +50,10 @@ def values(critic: dict, observations: Array, actions: Array) -> Array:
 
 
 def divergence(params: Params, observations: Array, x: Array, t: Array) -> Array:
-    """Trace [B] of dv/dx, from one reverse-mode Jacobian per sample."""
+    """Trace [B] of dv/dx, from one reverse-mode Jacobian per sample, which is a batch of one."""
 
     def of_sample(s: Array, x: Array, t: Array) -> Array:
-        return jnp.trace(jax.jacrev(lambda x: network(params, s, x, t))(x))
+        return jnp.trace(jax.jacrev(lambda x: network(params, s[None], x[None], t[None])[0])(x))
 
     return jax.vmap(of_sample)(observations, x, t)
 
