@@ -22,13 +22,14 @@ import numpy as np
 import tyro
 from measure import (
     Run,
+    Timing,
     describe_machine,
     interleaved,
     markdown_table,
     matrix_peak,
     median_ratio,
     product_flops,
-    seconds_of,
+    time_of,
 )
 
 from offlow_core.data.transitions import Transitions
@@ -134,7 +135,7 @@ def naive_program(case: Case, transitions: Transitions, densities: dict[str, np.
     state = plain.plain_state(case.agent.init(jax.random.key(0)), case.agent.config, jax.random.key(1))
     update = partial(plain.update, config=case.agent.config)
     jitted = jax.jit(update)
-    compile_s = seconds_of(lambda: jax.block_until_ready(jitted(state, sample())))
+    compile_s = time_of(lambda: jax.block_until_ready(jitted(state, sample()))).wall_s
 
     def run(steps: int) -> None:
         nonlocal state
@@ -165,44 +166,53 @@ def block_program(case: Case, transitions: Transitions, densities: dict[str, np.
         state, metrics = block(state, columns, *keys, data, 0, steps)
         jax.block_until_ready((state, metrics))
 
-    compile_s = seconds_of(lambda: run(1))
+    compile_s = time_of(partial(run, 1)).wall_s
     one = jax.tree.map(lambda leaf: leaf[0], state)
     batch = Sampler().gather(data, jnp.arange(BATCH_SIZE), {name: values[0] for name, values in columns.items()})
     return Program(run, compile_s, product_flops(lambda *inputs: update(*inputs)[0], one, batch, jax.random.key(0)))
 
 
-def measure_case(case: Case, options: Options, peak: float) -> dict[str, Any]:
-    """Both programs side by side."""
+def measure_case(case: Case, options: Options, peak: Timing) -> dict[str, Any]:
+    """Both programs side by side; the numbers of the naive loop come first."""
     transitions, densities = make_transitions()
-    naive, block = (make(case, transitions, densities) for make in (naive_program, block_program))
-    rates = interleaved([naive.run, block.run], options.seconds, options.repeats)
-    naive_rate, block_rate = (statistics.median(found) for found in rates)
-    return {
+    programs = [make(case, transitions, densities) for make in (naive_program, block_program)]
+    timings = interleaved([program.run for program in programs], options.seconds, options.repeats)
+    found: dict[str, Any] = {
         "case": case.name,
-        "naive_updates_per_s": naive_rate,
-        "block_updates_per_s": block_rate,
-        "ratio": median_ratio(rates[1], rates[0]),
-        "naive_gflop": naive.flops / 1e9,
-        "block_gflop": block.flops / 1e9,
-        "naive_share_of_peak": naive.flops * naive_rate / peak,
-        "block_share_of_peak": block.flops * block_rate / peak,
-        "naive_compile_s": naive.compile_s,
-        "block_compile_s": block.compile_s,
-        "all_rates": rates,
+        "gflop": [program.flops / 1e9 for program in programs],
+        "compile_s": [program.compile_s for program in programs],
     }
+    for clock in ("wall_s", "cpu_s"):
+        seconds = [[getattr(timing, clock) for timing in of_program] for of_program in timings]
+        medians = [statistics.median(values) for values in seconds]
+        best = getattr(peak, clock)
+        found[clock] = {
+            "per_update": medians,
+            "ratio": median_ratio(*seconds),
+            "share_of_peak": [p.flops * best / median for p, median in zip(programs, medians, strict=True)],
+            "all": seconds,
+        }
+    return found
 
 
 def speed_row(found: dict[str, Any]) -> dict[str, str]:
     """One line of the table."""
+    wall, cpu = found["wall_s"], found["cpu_s"]
     return {
-        "": found["case"],
-        "naive updates/s": f"{found['naive_updates_per_s']:.1f}",
-        "block updates/s": f"{found['block_updates_per_s']:.1f}",
-        "block / naive": f"{found['ratio']:.2f}",
-        "GFLOP per update (naive, block)": f"{found['naive_gflop']:.2f}, {found['block_gflop']:.2f}",
-        "share of peak (naive, block)": f"{found['naive_share_of_peak']:.0%}, {found['block_share_of_peak']:.0%}",
-        "compile s (naive, block)": f"{found['naive_compile_s']:.1f}, {found['block_compile_s']:.1f}",
+        "naive, block": found["case"],
+        "updates/s": _pair("{:.1f}", [1 / seconds for seconds in wall["per_update"]]),
+        "ratio": f"{wall['ratio']:.2f}",
+        "share of peak": _pair("{:.0%}", wall["share_of_peak"]),
+        "CPU ms per update": _pair("{:.1f}", [1e3 * seconds for seconds in cpu["per_update"]]),
+        "CPU ratio": f"{cpu['ratio']:.2f}",
+        "CPU share of peak": _pair("{:.0%}", cpu["share_of_peak"]),
+        "GFLOP per update": _pair("{:.2f}", found["gflop"]),
+        "compile s": _pair("{:.0f}", found["compile_s"]),
     }
+
+
+def _pair(form: str, values: Sequence[float]) -> str:
+    return ", ".join(form.format(value) for value in values)
 
 
 def fresh_policy(environment_factory: Callable) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -232,13 +242,13 @@ def measure_evaluation(episodes: int, repeats: int) -> dict[str, Any]:
         for _ in range(repeats):
             for name, evaluator in (("serial", serial), ("batched", batched)):
                 play = partial(evaluator.evaluate, policy, episodes=episodes, seed=0)
-                seconds[name].append(seconds_of(play))
+                seconds[name].append(time_of(play).wall_s)
     found = {f"{name}_s": statistics.median(values) for name, values in seconds.items()}
     return {**found, "ratio": median_ratio(seconds["serial"], seconds["batched"]), "all_seconds": seconds}
 
 
 def report(
-    measured: Sequence[dict[str, Any]], evaluation: dict | None, peak: dict, machine: dict, episodes: int
+    measured: Sequence[dict[str, Any]], evaluation: dict | None, peak: dict[str, Timing], machine: dict, episodes: int
 ) -> str:
     """The Markdown text: the table, then what is needed to read it."""
     lines = [markdown_table([speed_row(found) for found in measured]), ""]
@@ -247,16 +257,21 @@ def report(
             f"Evaluation of {episodes} episodes of {EVALUATION_TASK}: {evaluation['serial_s']:.1f} s one by one, "
             f"{evaluation['batched_s']:.1f} s batched ({evaluation['ratio']:.2f}x)."
         )
-    shapes = ", ".join(f"{shape}: {rate / 1e9:.0f}" for shape, rate in peak.items() if shape != "best")
+    rates = ", ".join(
+        f"{1e-9 / best.wall_s:.0f} ({1e-9 / best.cpu_s:.0f}) for {shape}"
+        for shape, best in peak.items()
+        if shape != "best"
+    )
     versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
     load = " ".join(f"{value}" for value in machine["load_average"])
     return "\n".join(
         [
             *lines,
             "",
-            f"Float32 matrix products on this machine, GFLOP/s: {shapes}. Shares are of the best of these; GFLOP are "
-            "those of the matrix products, counted in the traced program with loops multiplied out.",
-            f"Observations {OBSERVATION_DIM}, actions {ACTION_DIM}, batch {BATCH_SIZE}; runs interleaved, medians.",
+            f"Observations {OBSERVATION_DIM}, actions {ACTION_DIM}, batch {BATCH_SIZE}; runs interleaved, medians. The "
+            "CPU columns count processor time: they hardly depend on what else the machine does, nor on its cores.",
+            f"Best float32 matrix products, GFLOP per second (per CPU second): {rates}. Shares are of the best of "
+            "these; GFLOP are those of the matrix products, counted in the traced program with loops multiplied out.",
             "",
             f"{machine['cpu']}, {machine['cores']} cores ({machine['device']}), load average {load} at the start, "
             f"{machine['date']}; Python {machine['python']}, {versions}.",
@@ -283,7 +298,8 @@ def main(options: Options) -> None:
     print(f"\n{text}")
     if options.out is not None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        record = {"machine": machine, "peak": peak, "updates": measured, "evaluation": evaluation}
+        shortest = {shape: asdict(best) for shape, best in peak.items()}
+        record = {"machine": machine, "peak_per_operation": shortest, "updates": measured, "evaluation": evaluation}
         options.out.with_suffix(".md").write_text(f"{text}\n")
         options.out.with_suffix(".json").write_text(json.dumps(record, indent=2) + "\n")
 

@@ -8,13 +8,16 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxprs_in_params
 
 Run = Callable[[int], None]
 """Carries out this many updates and returns when the last one is done."""
@@ -22,35 +25,50 @@ Run = Callable[[int], None]
 PEAK_SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (256, 512, 512))
 
 
-def seconds_of(action: Callable[[], Any]) -> float:
-    """Wall-clock seconds of one call."""
-    start = time.perf_counter()
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of something on the clock, and of all this process's threads on the processors.
+
+    The second hardly suffers from other programs on the machine, and does not see waiting.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+    def each(self, count: int) -> "Timing":
+        """One of `count` equal parts."""
+        return Timing(self.wall_s / count, self.cpu_s / count)
+
+
+def time_of(action: Callable[[], Any]) -> Timing:
+    """How long one call takes."""
+    wall, cpu = time.perf_counter(), time.process_time()
     action()
-    return time.perf_counter() - start
+    return Timing(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def steps_for(run: Run, seconds: float) -> int:
     """How many updates take about this long, found by doubling; also warms up."""
     run(1)
     steps = 1
-    while (taken := seconds_of(lambda: run(steps))) < seconds / 2:
+    while (taken := time_of(partial(run, steps)).wall_s) < seconds / 2:
         steps *= 2
     return max(1, round(steps * seconds / taken))
 
 
-def interleaved(runs: Sequence[Run], seconds: float, repeats: int) -> list[list[float]]:
-    """Updates per second of each run in each repeat. They take turns, so that all meet the same disturbances."""
+def interleaved(runs: Sequence[Run], seconds: float, repeats: int) -> list[list[Timing]]:
+    """Time of one update of each run in each repeat. They take turns, so that all meet the same disturbances."""
     steps = [steps_for(run, seconds) for run in runs]
-    rates: list[list[float]] = [[] for _ in runs]
+    timings: list[list[Timing]] = [[] for _ in runs]
     for _ in range(repeats):
-        for run, count, found in zip(runs, steps, rates, strict=True):
-            found.append(count / seconds_of(lambda run=run, count=count: run(count)))
-    return rates
+        for run, count, found in zip(runs, steps, timings, strict=True):
+            found.append(time_of(partial(run, count)).each(count))
+    return timings
 
 
-def median_ratio(fast: Iterable[float], slow: Iterable[float]) -> float:
-    """Median over pairs of neighbouring measurements of how many times faster `fast` was."""
-    return statistics.median(a / b for a, b in zip(fast, slow, strict=True))
+def median_ratio(slow: Iterable[float], fast: Iterable[float]) -> float:
+    """Median over pairs of neighbouring measurements of how many times longer `slow` took."""
+    return statistics.median(a / b for a, b in zip(slow, fast, strict=True))
 
 
 def product_flops(function: Callable, *arguments: Any) -> float:
@@ -69,22 +87,31 @@ def _product_flops(jaxpr: Any) -> float:
             left = equation.invars[0].aval.shape
             total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[i] for i in contracted)
         turns = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        total += turns * sum(_product_flops(inner) for inner in jax.core.jaxprs_in_params(equation.params))
+        total += turns * sum(_product_flops(inner) for inner in jaxprs_in_params(equation.params))
     return total
 
 
-def matrix_peak(seconds: float = 1.0) -> dict[str, float]:
-    """Best rate of float32 matrix products, operations per second by shape, and the best of all as "best"."""
+def matrix_peak(seconds: float = 1.0) -> dict[str, Timing]:
+    """Shortest times for an operation of a float32 matrix product, by shape, and the shortest of all as "best"."""
     multiply = jax.jit(jnp.matmul)
-    rates = {}
+    found = {}
     for m, k, n in PEAK_SHAPES:
         left, right = jnp.ones((m, k)), jnp.ones((k, n))
-        jax.block_until_ready(multiply(left, right))
-        end, best = time.perf_counter() + seconds, math.inf
-        while time.perf_counter() < end:
-            best = min(best, seconds_of(lambda left=left, right=right: jax.block_until_ready(multiply(left, right))))
-        rates[f"{m}x{k} @ {k}x{n}"] = 2 * m * k * n / best
-    return {**rates, "best": max(rates.values())}
+        once = partial(_blocking, multiply, left, right)
+        once()
+        timings, end = [], time.perf_counter() + seconds
+        while time.perf_counter() < end or len(timings) < 3:
+            timings.append(time_of(once).each(2 * m * k * n))
+        found[f"{m}x{k} @ {k}x{n}"] = _shortest(timings)
+    return {**found, "best": _shortest(list(found.values()))}
+
+
+def _blocking(function: Callable, *arguments: Any) -> None:
+    jax.block_until_ready(function(*arguments))
+
+
+def _shortest(timings: Sequence[Timing]) -> Timing:
+    return Timing(min(timing.wall_s for timing in timings), min(timing.cpu_s for timing in timings))
 
 
 def describe_machine(packages: Sequence[str]) -> dict[str, Any]:

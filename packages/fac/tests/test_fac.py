@@ -360,6 +360,7 @@ def test_draws_are_distinct(agent):
     assert flow.x0.shape == (500, ACTION)
 
 
+@pytest.mark.slow
 def test_jit_equals_no_jit(agent, state, noise):
     fast = ac_step(agent, state, make_batch(), noise)
     new, report = agent.update_actor_critic(state, make_batch(), noise)
@@ -418,8 +419,8 @@ def test_it_learns_a_bandit(toys):
     assert last["critic/critic_loss"][0] < 0.5 * first["critic/critic_loss"][0]
 
     trained, z = one_seed(state, 0), jax.random.normal(jax.random.key(9), (400, 1))
-    policy = agent.sample_actions(trained.params, whole["observations"], z)
-    imitation = agent.sample_behaviour(trained, whole["observations"], z)
+    policy = acting(agent)(trained, whole["observations"], z)
+    imitation = jax.jit(agent.sample_behaviour)(trained, whole["observations"], z)
     assert abs(imitation.mean() - data.actions.mean()) < 0.15
     reward = -np.abs(np.asarray(policy) - 0.6).mean()
     assert reward > data.rewards.mean() + 0.1

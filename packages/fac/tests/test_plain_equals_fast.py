@@ -16,7 +16,7 @@ from offlow_fac.testing import plain, plain_fac, plain_fql
 BATCH, OBSERVATION, ACTION = 16, 5, 3
 WIDTHS = (32, 32)
 LEARNING_RATE = 1e-3
-FLOW_STEPS = 3
+FLOW_STEPS = 2
 
 
 @pytest.fixture

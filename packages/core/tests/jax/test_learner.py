@@ -150,5 +150,5 @@ def test_non_finite_parameters_are_noticed(states):
 
 def test_the_state_of_another_agent_is_refused(states):
     learner = make_learner(states)
-    with pytest.raises(ValueError, match="missing.*count"):
+    with pytest.raises(ValueError, match=r"missing.*count"):
         learner.load_state_arrays([{"agent/value": np.zeros(2, np.float32)}] * 2)

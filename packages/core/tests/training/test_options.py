@@ -39,6 +39,7 @@ VARIANTS = {"toy": ToyOptions}
         ({"frame_stack": 0}, "frame_stack must be at least 1, or None"),
         ({"success_timing": "during"}, r"success_timing must be one of \['pre', 'post'\], got 'during'"),
         ({"offline_steps": 0}, "nothing to do: offline_steps and online_steps are both 0"),
+        ({"num_seeds": 2, "keep_checkpoints": 1}, "keep_checkpoints must be at least 2 with several seeds"),
     ],
 )
 def test_values_that_no_run_could_use_are_refused(change, message):

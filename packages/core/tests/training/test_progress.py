@@ -53,6 +53,15 @@ def test_a_new_phase_has_its_own_mean_rate():
     assert file.getvalue().splitlines()[-1] == "slow: 1,100/2,000 updates (55%), 10 updates/s, ETA 01:30"
 
 
+def test_time_for_something_else_is_left_out():
+    file, clock = io.StringIO(), Clock()
+    progress = Progress(1000, phase="critic", file=file, interval_s=1, clock=clock)
+    clock.now_s += 60
+    progress.leave_out(50)
+    progress.update(100)
+    assert file.getvalue() == "critic: 100/1,000 updates (10%), 10 updates/s, ETA 01:30\n"
+
+
 def test_closing_prints_the_last_state_once():
     file, clock = io.StringIO(), Clock()
     with Progress(100, file=file, interval_s=30, clock=clock) as progress:

@@ -74,6 +74,14 @@ def test_repeating_an_option_is_no_change_and_changing_it_is_refused(interrupted
         options_of(found(interrupted, *other), interrupted.parse(*other), VARIANTS)
 
 
+def test_the_offline_steps_before_online_ones_stay(stage):
+    stage.at = {7: "SIGTERM"}
+    stage.train("--online_steps=5")
+    words = [f"--resume={stage.folders()[0]}", "--offline_steps=20"]
+    with pytest.raises(OptionError, match="has online steps, which begin after its 10 offline steps"):
+        options_of(found(stage, *words), stage.parse(*words), VARIANTS)
+
+
 def test_a_folder_that_is_no_run_is_refused(stage, tmp_path):
     with pytest.raises(RunDirectoryError, match="is no run directory"):
         found(stage, f"--resume={tmp_path}")

@@ -182,6 +182,7 @@ class TrainingLoop:
             member.logger.log_episodes(self.step, [record.row() for record in records])
         elapsed_s = time.monotonic() - start_s
         self.evaluation_s += elapsed_s
+        progress.leave_out(elapsed_s)
         for member in self.members:
             member.logger.log("timing", self.step, {"evaluation_s": elapsed_s})
         return {"score": float(np.mean(scores))}

@@ -108,6 +108,11 @@ class RunOptions:
             check(self, name, lambda value: value is None or value >= 0, "at least 0")
         check(self, "p_aug", lambda value: value is None or 0 <= value <= 1, "between 0 and 1, or None")
         check(self, "frame_stack", lambda value: value is None or value >= 1, "at least 1, or None")
+        if self.num_seeds > 1 and self.keep_checkpoints < 2:
+            raise OptionError(
+                f"keep_checkpoints must be at least 2 with several seeds, got {self.keep_checkpoints}: "
+                "a run that is killed while it writes theirs must leave a step of which all have one"
+            )
         if self.offline_steps + self.online_steps == 0:
             raise OptionError("nothing to do: offline_steps and online_steps are both 0")
 

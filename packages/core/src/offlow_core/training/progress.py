@@ -62,6 +62,11 @@ class Progress:
         elif self._line_step is None or step >= self._total or self._clock() - self._line_s >= self._interval_s:
             self._print_line()
 
+    def leave_out(self, elapsed_s: float) -> None:
+        """Do not count this time, spent on something else than updates, in the rates of the lines."""
+        self._start_s += elapsed_s
+        self._line_s += elapsed_s
+
     def write(self, text: str) -> None:
         """Print a line of text without tearing the bar."""
         if self._bar is not None:

@@ -60,6 +60,11 @@ def options_of(
             f"{', '.join(sorted(CHANGEABLE))}; for anything else start a new run"
         )
     changes = {field.name for field in fields(saved)} & command.given & CHANGEABLE
+    if "offline_steps" in changes and saved.online_steps > 0 and _differs("offline_steps", saved, command.options):
+        raise OptionError(
+            f"{runs[0].path} has online steps, which begin after its {saved.offline_steps} offline steps; "
+            "only a run without them can take another --offline_steps"
+        )
     return replace(saved, **{name: getattr(command.options, name) for name in changes})
 
 

@@ -1,7 +1,7 @@
 """What both plain agents share. State observations only; nothing is shared between calls, hoisted or merged.
 
-Networks see concatenated inputs, divergences come from reverse-mode Jacobians of single samples, Euler loops are written
-out, and one Adam serves a whole tree in which the target critic has zero gradients.
+Networks see concatenated inputs, divergences come from reverse-mode Jacobians of single samples, Euler loops are
+written out, and one Adam serves a whole tree in which the target critic has zero gradients.
 """
 
 import math
