@@ -55,7 +55,10 @@ def tests(session: nox.Session, package: str, extra: str) -> None:
     The core's backend rooms are extras, each with a test folder of its name and a session of its own.
     """
     sync(session, "--package", f"offlow-{package.replace('_', '-')}", *(["--extra", extra] if extra else []))
-    session.run("pytest", f"packages/{package}/tests/{extra}", *session.posargs, env={"OFFLOW_ISOLATED": "1"})
+    parallel = ["-n", "2", "--dist", "loadfile"]  # most of the time is compilation, which uses one core
+    session.run(
+        "pytest", *parallel, f"packages/{package}/tests/{extra}", *session.posargs, env={"OFFLOW_ISOLATED": "1"}
+    )
 
 
 @nox.session(requires=["resolve"])

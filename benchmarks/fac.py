@@ -269,7 +269,7 @@ def report(
             *lines,
             "",
             f"Observations {OBSERVATION_DIM}, actions {ACTION_DIM}, batch {BATCH_SIZE}; runs interleaved, medians. The "
-            "CPU columns count processor time: they hardly depend on what else the machine does, nor on its cores.",
+            "CPU columns count processor time, on which other programs have less influence, not none.",
             f"Best float32 matrix products, GFLOP per second (per CPU second): {rates}. Shares are of the best of "
             "these; GFLOP are those of the matrix products, counted in the traced program with loops multiplied out.",
             "",

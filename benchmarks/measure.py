@@ -29,7 +29,7 @@ PEAK_SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (256,
 class Timing:
     """Seconds of something on the clock, and of all this process's threads on the processors.
 
-    The second hardly suffers from other programs on the machine, and does not see waiting.
+    The second suffers less from other programs on the machine, but does not see waiting.
     """
 
     wall_s: float

@@ -162,7 +162,13 @@ def test_a_metric_may_be_nan(tmp_path):
     assert np.isnan(run.read("train")["toy/q"]).tolist() == [False, False, True, False, False, False]
 
 
-@pytest.mark.parametrize("at", [-3, 2, 5, 10])
+def test_a_stop_that_comes_with_the_last_step_finds_nothing_left_to_do(uninterrupted, tmp_path, capfd):
+    runs = make_runs(tmp_path / "stopped", (0, 1))
+    make_loop(runs, FakeLearner((0, 1), at={10: "SIGTERM"})).run()
+    assert [files_of(run) for run in runs] == [files_of(run) for run in uninterrupted]
+
+
+@pytest.mark.parametrize("at", [-3, 0, 2, 5])
 def test_stopped_and_resumed_equals_uninterrupted(uninterrupted, tmp_path, at, capfd):
     runs = make_runs(tmp_path / "stopped", (0, 1))
     with pytest.raises(StoppedError, match="stopped by SIGTERM after step"):

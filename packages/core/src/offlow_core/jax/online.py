@@ -142,6 +142,6 @@ def _tell_overwriting(capacity: int, offline: int, phase: OnlinePhase) -> None:
         first = capacity - offline + 1
         print(
             f"the replay buffer (buffer_size {phase.buffer_size}) is full after {first - 1} online steps; from then on "
-            "the oldest transitions, the dataset's first, are overwritten",
+            "each new transition overwrites the oldest one in it",
             file=sys.stderr,
         )

@@ -99,10 +99,14 @@ class TrainingLoop:
                 progress.set_phase(f"{phase.name} (compiling)")
                 if self._learner.enter(phase):
                     self._run_phase(phase, stop, progress)
-                    self._learner.leave(phase)
+                    if self.step == phase.last_step:
+                        self._learner.leave(phase)
                 else:
                     progress.write(f"{phase.name}: an equal run has done it, its result is used")
                     self.step = phase.last_step
+                if stop.requested and self.step < self.end:
+                    self._save_checkpoint()
+                    raise StoppedError(f"stopped by {stop.reason} after step {self.step}")
             self._save_checkpoint(permanent=True)
 
     def _run_phase(self, phase: Phase, stop: StopRequest, progress: Progress) -> None:
@@ -127,8 +131,7 @@ class TrainingLoop:
             if self._checkpoint_due():
                 self._save_checkpoint(permanent=self._is_due(self._settings.save_interval))
             if stop.requested:
-                self._save_checkpoint()
-                raise StoppedError(f"stopped by {stop.reason} after step {self.step}")
+                return
 
     def _next_event(self, phase: Phase) -> int:
         intervals = [self._settings.log_interval, self._settings.save_interval]

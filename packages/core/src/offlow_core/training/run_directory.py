@@ -123,6 +123,11 @@ class RunDirectory:
         for table in self._tables.values():
             table.truncate_after(step)
 
+    def restart(self, config: Mapping[str, Any]) -> None:
+        """Note that the run goes on, with this configuration from now on."""
+        write_json(self.path / "config.json", config)
+        self.set_status("running")
+
     def set_status(self, state: State, *, error: BaseException | None = None, **details: Any) -> None:
         """Record the state of the run; `details` (JSON values, such as a timing summary) stay until overwritten.
 

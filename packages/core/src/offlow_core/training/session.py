@@ -73,8 +73,8 @@ def run_training(command: ParsedCommand, program: Program) -> int:
         loop = TrainingLoop(learner, make_members(runs, options), evaluator, task.score, loop_settings(options))
         if command.resume is not None:
             loop.resume()
-            for run in runs:
-                run.set_status("running")
+            for run, seed in zip(runs, learner.seeds, strict=True):
+                run.restart({**to_json(options), "seed": seed})
             print(f"resuming {runs[0].path} after step {loop.step}", file=sys.stderr)
         return _run(loop, task, options)
 
@@ -98,9 +98,11 @@ def make_members(runs: Sequence[RunDirectory], options: RunOptions) -> list[Memb
 def _run(loop: TrainingLoop, task: Task, options: RunOptions) -> int:
     """Train, and leave every run directory in a state that says how it ended."""
     start_s = time.monotonic()
-    runs = [member.run for member in loop.members]
     try:
         loop.run()
+        wall_s = time.monotonic() - start_s
+        for i, member in enumerate(loop.members):
+            finish(member, loop, i, task, options, wall_s)
     except BaseException as error:
         stopped = isinstance(error, StoppedError | KeyboardInterrupt)
         for member in loop.members:
@@ -108,11 +110,8 @@ def _run(loop: TrainingLoop, task: Task, options: RunOptions) -> int:
             member.logger.close(failed=True)
         if not isinstance(error, StoppedError):
             raise
-        print(f"{error}; continue with --resume {runs[0].path}", file=sys.stderr)
+        print(f"{error}; continue with --resume {loop.members[0].run.path}", file=sys.stderr)
         return INTERRUPTED
-    wall_s = time.monotonic() - start_s
-    for i, member in enumerate(loop.members):
-        finish(member, loop, i, task, options, wall_s)
     return 0
 
 
