@@ -22,6 +22,7 @@ from jax.extend.core import jaxprs_in_params
 Run = Callable[[int], None]
 """Carries out this many updates and returns when the last one is done."""
 
+PEAK_MEASUREMENT_FLOP = 20e9
 PEAK_SHAPES = ((1024, 1024, 1024), (2048, 2048, 2048), (4096, 4096, 4096), (256, 512, 512))
 
 
@@ -97,17 +98,21 @@ def matrix_peak(seconds: float = 1.0) -> dict[str, Timing]:
     found = {}
     for m, k, n in PEAK_SHAPES:
         left, right = jnp.ones((m, k)), jnp.ones((k, n))
-        once = partial(_blocking, multiply, left, right)
-        once()
+        jax.block_until_ready(multiply(left, right))
+        # Several products a measurement: processor time is counted too coarsely for a single small one.
+        products = max(1, round(PEAK_MEASUREMENT_FLOP / (2 * m * k * n)))
+        several = partial(_products, multiply, left, right, products)
         timings, end = [], time.perf_counter() + seconds
         while time.perf_counter() < end or len(timings) < 3:
-            timings.append(time_of(once).each(2 * m * k * n))
+            timings.append(time_of(several).each(2 * m * k * n * products))
         found[f"{m}x{k} @ {k}x{n}"] = _shortest(timings)
     return {**found, "best": _shortest(list(found.values()))}
 
 
-def _blocking(function: Callable, *arguments: Any) -> None:
-    jax.block_until_ready(function(*arguments))
+def _products(multiply: Callable, left: jax.Array, right: jax.Array, count: int) -> None:
+    for _ in range(count):
+        product = multiply(left, right)
+    jax.block_until_ready(product)
 
 
 def _shortest(timings: Sequence[Timing]) -> Timing:
