@@ -15,7 +15,8 @@ def atomic_file(path: Path) -> Generator[BinaryIO]:
     The bytes go to a temporary file in the same folder, reach the disk, and only then get their name; after an
     error the temporary file is gone and `path` is as before.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    # The process number keeps writers apart that make the same file at the same time.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -72,6 +72,9 @@ class FakeLearner:
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         return {"x": self.x[index].copy()}
 
+    def close(self) -> None:
+        self.calls.append("close")
+
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:
         self.x = [state["x"].copy() for state in states]
 

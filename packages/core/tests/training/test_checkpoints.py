@@ -194,7 +194,7 @@ def test_a_foreign_npz_and_a_missing_file_are_named(tmp_path):
 def test_a_full_disk_says_so_and_leaves_the_earlier_checkpoint(tmp_path):
     folder = CheckpointFolder(tmp_path)
     folder.save(10, {"a": np.arange(1000.0)}, {})
-    (tmp_path / ".000000020.npz.tmp").symlink_to("/dev/full")
+    (tmp_path / f".000000020.npz.{os.getpid()}.tmp").symlink_to("/dev/full")
     with pytest.raises(CheckpointError, match=r"no space left to write .*000000020.npz \(0.8 MB\).*free space"):
         folder.save(20, {"a": np.arange(100_000.0)}, {})
     assert [path.name for path in tmp_path.iterdir()] == ["000000010.npz"]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +51,12 @@ class BehaviourStore:
         return state._replace(**from_arrays(_stored_part(state), checkpoint.arrays))
 
     def save(self, state: FacState, seed: int) -> None:
-        """Store the state's flow with the settings beside it."""
+        """Store the state's flow with the settings beside it; a cache that cannot be written is no reason to stop."""
         folder = CheckpointFolder(self.path(seed), keep=1)
-        folder.save(0, to_arrays(_stored_part(state)), {**self.settings, "seed": seed})
+        try:
+            folder.save(0, to_arrays(_stored_part(state)), {**self.settings, "seed": seed})
+        except (CheckpointError, OSError) as error:
+            warnings.warn(f"the behaviour flow is not shared with later runs: {error}", stacklevel=2)
 
 
 def _stored_part(state: FacState) -> dict[str, Any]:

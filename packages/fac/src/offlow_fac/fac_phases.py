@@ -1,13 +1,17 @@
 """The phases of a FAC run: behaviour flow, densities of the dataset, actor-critic."""
 
+import hashlib
+import inspect
 import math
 from importlib.metadata import version
+from types import ModuleType
 
 import jax
 import jax.numpy as jnp
 from tqdm import tqdm
 
 from offlow_core.data.transitions import Dataset
+from offlow_core.jax import device_data, encoders, flows, networks, updates
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.online import OnlinePhase
@@ -16,6 +20,7 @@ from offlow_core.jax.seed_axis import over_seeds
 from offlow_core.jax.streams import stream_keys
 from offlow_core.jax.updates import Metrics, Report, Update
 from offlow_core.suites.task import Task
+from offlow_fac import fac, fac_losses
 from offlow_fac.behaviour_store import BehaviourStore, cache_folder
 from offlow_fac.config import FacOptions
 from offlow_fac.fac import Fac, FacState, actor_critic_metrics
@@ -147,6 +152,11 @@ def _actor_critic_validation(agent: Fac) -> Validation:
     return validate
 
 
+def _digest(*modules: ModuleType) -> str:
+    """Changes with the source of the modules, as their versions do not while somebody works on them."""
+    return hashlib.sha256("".join(map(inspect.getsource, modules)).encode()).hexdigest()
+
+
 def _behaviour_store(
     agent: Fac, options: FacOptions, dataset: Dataset, sampler: Sampler, batch_size: int, steps: int
 ) -> BehaviourStore | None:
@@ -167,6 +177,7 @@ def _behaviour_store(
         # Seeds trained side by side round differently from one trained alone.
         "side_by_side": options.num_seeds,
         "backend": jax.default_backend(),
-        "versions": {name: version(name) for name in ("offlow-fac", "offlow-core", "jax")},
+        "code": _digest(device_data, encoders, fac, fac_losses, flows, networks, updates),
+        "versions": {name: version(name) for name in ("offlow-fac", "offlow-core", "jax", "jaxlib", "optax")},
     }
     return BehaviourStore(folder, shaping)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from offlow_core.errors import UserError
-from offlow_core.training.command_line import fail, parse
+from offlow_core.training.command_line import INTERRUPTED, ParsedCommand, fail, parse
 from offlow_core.training.option_json import to_text
 from offlow_fac.config import VARIANTS
 from offlow_fac.presets import preset
@@ -21,15 +21,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         if command == "evaluate":
             return evaluate(rest)
         if command == "quickstart":
-            return quickstart(rest, train)
+            return quickstart(rest, train, read)
         return train([command, *rest] if command else [])
     except UserError as error:
         fail(PROGRAM, str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def read(argv: Sequence[str]) -> ParsedCommand:
+    """The training command; a wrong one, or --help, ends the program."""
+    return parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="fac", preset=preset)
 
 
 def train(argv: Sequence[str]) -> int:
     """`fac OPTIONS`."""
-    command = parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="fac", preset=preset)
+    command = read(argv)
     if command.print_config:
         print(to_text(command.options))
         return 0

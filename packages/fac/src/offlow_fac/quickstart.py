@@ -5,6 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from offlow_core.training.command_line import ParsedCommand
+
 DATASET = "cube-single-play"
 TASK = "cube-single-play-singletask-v0"
 EPISODES = 40
@@ -25,18 +27,22 @@ SETTINGS = [
 ]
 
 
-def quickstart(argv: Sequence[str], train: Callable[[Sequence[str]], int]) -> int:
+def quickstart(
+    argv: Sequence[str], train: Callable[[Sequence[str]], int], read: Callable[[Sequence[str]], ParsedCommand]
+) -> int:
     """Collect a small dataset, train FAC on it and evaluate it; `argv` are further training options."""
     from offlow_core.command import main as offlow
 
     folder = Path("runs") / "quickstart"
     data = folder / f"{DATASET}-v0.npz"
+    training = [f"--env_name={TASK}", f"--dataset_path={data}", f"--save_dir={folder}", *SETTINGS, *argv]
+    if read(training).print_config:
+        return train(training)
     if not data.exists():
         collect = ["data", "collect", DATASET, f"--episodes={EPISODES}", f"--out={data}"]
         _announce("1. data from the benchmark's own scripted oracle", "offlow", collect)
         folder.mkdir(parents=True, exist_ok=True)
         offlow(collect)
-    training = [f"--env_name={TASK}", f"--dataset_path={data}", f"--save_dir={folder}", *SETTINGS, *argv]
     _announce("2. behaviour flow, densities, actor-critic; evaluated in the environment", "fac", training)
     return train(training)
 

@@ -83,6 +83,10 @@ class JaxLearner:
         stage = self._saved_stage[index] if self._stage is None else self._stage.state_arrays(index)
         return {AGENT + name: v for name, v in agent.items()} | {STAGE + name: v for name, v in stage.items()}
 
+    def close(self) -> None:
+        if self._stage is not None:
+            self._stage.close()
+
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:
         like = one_seed(self.state, 0)
         self.state = stack_seeds([from_arrays(like, part_of(arrays, AGENT)) for arrays in states])

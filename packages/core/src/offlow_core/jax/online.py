@@ -80,6 +80,9 @@ class _OnlineStage:
     def validation_metrics(self, state: Any, step: int) -> Metrics:
         return {}
 
+    def close(self) -> None:
+        self._interaction.close()
+
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         replay = online_part(one_seed(self._replay, index))
         walk = self._interaction.state_arrays(index)

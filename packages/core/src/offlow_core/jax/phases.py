@@ -54,6 +54,10 @@ class Stage(Protocol):
         """Losses on held-out transitions; empty if there are none."""
         ...
 
+    def close(self) -> None:
+        """Give resources back."""
+        ...
+
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         """What one seed needs beside the agent's state to continue from here."""
         ...
@@ -108,6 +112,9 @@ class _OfflineStage:
             return {}
         metrics = self._validate(state, *self._validation, step)
         return {f"validation/{name}": values for name, values in metrics.items()}
+
+    def close(self) -> None:
+        pass
 
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         return {}

@@ -1,6 +1,7 @@
 """Datasets of OGBench: find or download the files, relabel rewards for the task, check everything."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import gymnasium
@@ -51,9 +52,22 @@ def _locate(name: OGBenchName, options: SuiteOptions) -> tuple[str, dict[str, Pa
     for path in missing:
         try:
             download(f"{DATASET_ADDRESS}/{path.name}", path)
+            _require_intact(path)
         except DownloadError as error:
             raise DatasetError(f"{error}{_collect_hint(name)}") from error
     return "download" if missing else "cache", paths
+
+
+def _require_intact(path: Path) -> None:
+    """The host publishes no checksums; those inside the archive must at least agree. A damaged file does not stay."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except zipfile.BadZipFile as error:
+        damaged = str(error)
+    if damaged is not None:
+        path.unlink()
+        raise DatasetError(f"{path.name} arrived damaged ({damaged}) and was removed; run the command again")
 
 
 def _given_files(train: Path) -> dict[str, Path]:

@@ -113,9 +113,14 @@ class CheckpointFolder:
 
     def at(self, step: int) -> Checkpoint:
         """The checkpoint of this step; CheckpointError if there is none or it cannot be read."""
-        for found, path in self._files():
-            if found == step:
+        failures = []
+        for path in [path for found, path in self._files() if found == step]:
+            try:
                 return self.load(path)
+            except CheckpointError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
         raise CheckpointError(f"{self.path} has no checkpoint of step {step}, only of {self.steps()}")
 
     def truncate_after(self, step: int) -> None:
@@ -133,7 +138,7 @@ class CheckpointFolder:
     def _prune(self, written: Path) -> None:
         # Left by a process that was killed while it wrote.
         for temporary in self.path.glob(".*.tmp"):
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         passing = [path for _, path in self._files() if not path.stem.endswith("-permanent")]
         for path in passing[: -self.keep]:
             if path != written:

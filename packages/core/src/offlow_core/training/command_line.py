@@ -17,6 +17,7 @@ Preset = Callable[[str, str, str], Mapping[str, str]]
 """(preset name, variant, task name) -> option name -> text; raises `OptionError` where nothing is published."""
 
 LATEST = "latest"
+INTERRUPTED = 130  # exit status of a program that was asked to stop, as shells report Ctrl-C
 """`ParsedCommand.resume` of a bare `--resume`: the latest unfinished run that matches."""
 
 _HELP = ("-h", "--help")

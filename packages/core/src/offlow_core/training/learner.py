@@ -68,6 +68,10 @@ class Learner(Protocol):
         """Everything that one seed's training state consists of."""
         ...
 
+    def close(self) -> None:
+        """Give environments and other resources back."""
+        ...
+
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:
         """Take the state of all seeds from what `state_arrays` gave."""
         ...

@@ -68,7 +68,7 @@ class TrainingLoop:
         self.end = learner.phases[-1].last_step
         self.step = self.origin
         self.evaluation_s = 0.0
-        self._checkpoint_s = time.monotonic()
+        self._checkpoint_s, self._saved_step = time.monotonic(), self.origin - 1
 
     @property
     def phase_starts(self) -> dict[str, int]:
@@ -81,6 +81,7 @@ class TrainingLoop:
         if any(checkpoint is None for checkpoint in latest):
             self._forget_after(self.origin)
             return
+        # Seeds save one after the other: a kill in between leaves some a checkpoint behind.
         common = min(checkpoint.step for checkpoint in latest)
         if common > self.end - self.origin:
             raise OptionError(f"the run is at step {common + self.origin}, beyond the {self.end} steps asked for")
@@ -99,11 +100,14 @@ class TrainingLoop:
                 progress.set_phase(f"{phase.name} (compiling)")
                 if self._learner.enter(phase):
                     self._run_phase(phase, stop, progress)
+                    if self.step == phase.last_step < self.end:
+                        self._save_checkpoint()  # before anything that a second process could come to use
                     if self.step == phase.last_step:
                         self._learner.leave(phase)
                 else:
                     progress.write(f"{phase.name}: an equal run has done it, its result is used")
                     self.step = phase.last_step
+                    progress.skip_to(self.step - self.origin)
                 if stop.requested and self.step < self.end:
                     self._save_checkpoint()
                     raise StoppedError(f"stopped by {stop.reason} after step {self.step}")
@@ -200,12 +204,14 @@ class TrainingLoop:
         return by_time or self._is_due(self._settings.save_interval)
 
     def _save_checkpoint(self, *, permanent: bool = False) -> None:
+        if self.step == self._saved_step and not permanent:
+            return
         if not self._learner.is_finite():
             raise DivergedError(f"a parameter is not finite at step {self.step}; {self._advice()}")
         for i, member in enumerate(self.members):
             arrays = self._learner.state_arrays(i)
             member.run.checkpoints.save(self.step - self.origin, arrays, {"step": self.step}, permanent=permanent)
-        self._checkpoint_s = time.monotonic()
+        self._checkpoint_s, self._saved_step = time.monotonic(), self.step
 
     def _forget_after(self, step: int) -> None:
         for member in self.members:

@@ -62,6 +62,13 @@ class Progress:
         elif self._line_step is None or step >= self._total or self._clock() - self._line_s >= self._interval_s:
             self._print_line()
 
+    def skip_to(self, step: int) -> None:
+        """Go on from `step`: the updates up to there were not made by this process."""
+        self._step = self._start_step = self._line_step = step
+        if self._bar is not None:
+            self._bar.n = self._bar.last_print_n = step
+            self._bar.refresh()
+
     def leave_out(self, elapsed_s: float) -> None:
         """Do not count this time, spent on something else than updates, in the rates of the lines."""
         self._start_s += elapsed_s

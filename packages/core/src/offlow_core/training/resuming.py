@@ -70,8 +70,9 @@ def options_of(
 
 def check_same_data(runs: Sequence[RunDirectory], dataset: Dataset) -> None:
     """Raise unless the runs were started on exactly these transitions."""
+    now = dataset.train.checksum() if runs else ""
     for run in runs:
-        before, now = run.manifest["dataset"]["sha256"], dataset.train.checksum()
+        before = run.manifest["dataset"]["sha256"]
         if before != now:
             raise RunDirectoryError(
                 f"{run.path} was trained on other data: its transitions have SHA-256 {before[:12]}..., those that the "
@@ -83,9 +84,9 @@ def _session_of(first: RunDirectory, keep_checkpoints: int) -> list[RunDirectory
     """All runs that were started together with `first`, claimed, in the order of their seeds."""
     session = first.manifest["session"]
     runs = [first]
-    for path in first.path.resolve().parent.glob("*/manifest.json"):
+    for path in first.path.resolve().parent.glob("*/status.json"):
         run = RunDirectory.open(path.parent, keep_checkpoints=keep_checkpoints)
-        if path.parent != first.path.resolve() and run.manifest.get("session") == session:
+        if path.parent != first.path.resolve() and _session_or_none(run) == session:
             run.claim()
             runs.append(run)
     expected = first.config["num_seeds"]
@@ -95,6 +96,14 @@ def _session_of(first: RunDirectory, keep_checkpoints: int) -> list[RunDirectory
             f"{first.path.parent}; all are needed to go on"
         )
     return sorted(runs, key=lambda run: run.config["seed"])
+
+
+def _session_or_none(run: RunDirectory) -> str | None:
+    """The session of some run; None where its manifest is damaged, which is no concern of other runs."""
+    try:
+        return run.manifest.get("session")
+    except RunDirectoryError:
+        return None
 
 
 def _differs(name: str, saved: RunOptions, given: RunOptions) -> bool:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def evaluate_command(
     description = "Evaluate the policy saved in a run directory, which is named before the options."
     settings = read_record(argv[1:], EvaluateOptions, program=f"{program} evaluate RUN", description=description)
     run = RunDirectory.open(argv[0])
-    options = replace(from_json(variants, run.config), eval_workers=settings.eval_workers)
+    options = from_json(variants, run.config)
     checkpoint = find_checkpoint(run, settings.checkpoint)
     step = checkpoint.meta["step"]
     task = resolve(options.env_name, suite_options(options))
@@ -96,5 +96,5 @@ def find_checkpoint(run: RunDirectory, step: int | None) -> Checkpoint:
     for checkpoint in candidates:
         if checkpoint.meta["step"] == step:
             return checkpoint
-    steps = [checkpoint.meta["step"] for checkpoint in candidates]
+    steps = sorted({checkpoint.meta["step"] for checkpoint in candidates})
     raise CheckpointError(f"{run.path} has no checkpoint after step {step}; it has {steps}")

@@ -3,9 +3,10 @@
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,16 @@ from offlow_core.evaluation import Evaluator
 from offlow_core.suites import resolve
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import Task
-from offlow_core.training.command_line import ParsedCommand
+from offlow_core.training.command_line import INTERRUPTED, ParsedCommand
 from offlow_core.training.curves import plot_run
 from offlow_core.training.learner import Learner
 from offlow_core.training.loggers import make_logger
 from offlow_core.training.loop import LoopSettings, Member, StoppedError, TrainingLoop
 from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import OptionError, RunOptions
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
 from offlow_core.training.run_directory import RunDirectory
-
-INTERRUPTED = 130
-"""Exit status of a run that saved itself on request, as shells report Ctrl-C."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +52,75 @@ def suite_options(options: RunOptions) -> SuiteOptions:
 
 def run_training(command: ParsedCommand, program: Program) -> int:
     """Train as the command says; the exit status. Prints where to look when it is done."""
-    with ExitStack() as stack:
-        runs = runs_to_resume(command)
+    try:
+        with ExitStack() as stack:
+            _train(command, program, stack)
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
+    start_s = time.monotonic()
+    runs = [stack.enter_context(run) for run in runs_to_resume(command)]
+    options = options_of(runs, command, program.variants) if runs else command.options
+    require_extras(options)
+    task = resolve(options.env_name, suite_options(options))
+    dataset = task.load_dataset()
+    check_same_data(runs, dataset)
+    print(describe(task, dataset), file=sys.stderr)
+    learner = program.make_learner(options, dataset, task)
+    stack.callback(learner.close)
+    if not runs:
+        new = create_runs(options, task, make_manifest(program, task, dataset), learner.seeds)
+        runs = [stack.enter_context(run) for run in new]
+    stack.enter_context(_ending_recorded(runs))
+    evaluator = Evaluator(task.make_environment, num_envs=options.eval_envs, num_workers=options.eval_workers)
+    stack.enter_context(evaluator)
+    members = [_make_member(run, options, stack) for run in runs]
+    loop = TrainingLoop(learner, members, evaluator, task.score, loop_settings(options))
+    if command.resume is not None:
+        loop.resume()
+        for run, seed in zip(runs, learner.seeds, strict=True):
+            run.restart({**to_json(options), "seed": seed})
+        print(f"resuming {runs[0].path} after step {loop.step}", file=sys.stderr)
+    loop.run()
+    for i, member in enumerate(members):
+        finish(member, loop, i, task, options, time.monotonic() - start_s)
+
+
+def require_extras(options: RunOptions) -> None:
+    """Raise before anything is done if an option needs a package that is not installed."""
+    wanted = {"video": options.video_episodes > 0, "wandb": options.wandb != "disabled"}
+    packages = {"video": ("imageio", "imageio_ffmpeg"), "wandb": ("wandb",)}
+    for extra, names in packages.items():
+        if wanted[extra] and any(find_spec(name) is None for name in names):
+            raise OptionError(
+                f"these options need the extra `{extra}`, which is not installed: "
+                f"uv run --package offlow-fac --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
+            )
+
+
+@contextmanager
+def _ending_recorded(runs: Sequence[RunDirectory]) -> Generator[None]:
+    """Leave a status that says how it ended in every run that has not finished."""
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, StoppedError | KeyboardInterrupt)
         for run in runs:
-            stack.enter_context(run)
-        options = options_of(runs, command, program.variants) if runs else command.options
-        task = resolve(options.env_name, suite_options(options))
-        dataset = task.load_dataset()
-        check_same_data(runs, dataset)
-        print(describe(task, dataset), file=sys.stderr)
-        learner = program.make_learner(options, dataset, task)
-        if not runs:
-            runs = create_runs(options, task, make_manifest(program, task, dataset), learner.seeds)
-            for run in runs:
-                stack.enter_context(run)
-        evaluator = Evaluator(task.make_environment, num_envs=options.eval_envs, num_workers=options.eval_workers)
-        stack.enter_context(evaluator)
-        loop = TrainingLoop(learner, make_members(runs, options), evaluator, task.score, loop_settings(options))
-        if command.resume is not None:
-            loop.resume()
-            for run, seed in zip(runs, learner.seeds, strict=True):
-                run.restart({**to_json(options), "seed": seed})
-            print(f"resuming {runs[0].path} after step {loop.step}", file=sys.stderr)
-        return _run(loop, task, options)
+            if run.status["state"] == "running":
+                run.set_status("interrupted" if stopped else "failed", error=error)
+        if stopped:
+            print(f"continue with --resume {runs[0].path}", file=sys.stderr)
+        raise
+
+
+def _make_member(run: RunDirectory, options: RunOptions, stack: ExitStack) -> Member:
+    logger = make_logger(run, wandb=options.wandb, project=options.wandb_project)
+    stack.push(lambda kind, error, trace: logger.close(failed=error is not None))
+    return Member(run, logger)
 
 
 def describe(task: Task, dataset: Dataset) -> str:
@@ -90,31 +134,6 @@ def describe(task: Task, dataset: Dataset) -> str:
     )
 
 
-def make_members(runs: Sequence[RunDirectory], options: RunOptions) -> list[Member]:
-    """Every run with its loggers."""
-    return [Member(run, make_logger(run, wandb=options.wandb, project=options.wandb_project)) for run in runs]
-
-
-def _run(loop: TrainingLoop, task: Task, options: RunOptions) -> int:
-    """Train, and leave every run directory in a state that says how it ended."""
-    start_s = time.monotonic()
-    try:
-        loop.run()
-        wall_s = time.monotonic() - start_s
-        for i, member in enumerate(loop.members):
-            finish(member, loop, i, task, options, wall_s)
-    except BaseException as error:
-        stopped = isinstance(error, StoppedError | KeyboardInterrupt)
-        for member in loop.members:
-            member.run.set_status("interrupted" if stopped else "failed", error=error)
-            member.logger.close(failed=True)
-        if not isinstance(error, StoppedError):
-            raise
-        print(f"{error}; continue with --resume {loop.members[0].run.path}", file=sys.stderr)
-        return INTERRUPTED
-    return 0
-
-
 def finish(member: Member, loop: TrainingLoop, index: int, task: Task, options: RunOptions, wall_s: float) -> None:
     """Pictures, final scores and the closing line of one finished run."""
     run = member.run
@@ -124,7 +143,6 @@ def finish(member: Member, loop: TrainingLoop, index: int, task: Task, options: 
     scores = final_scores(run)
     timing = {"wall_s": round(wall_s, 1), "evaluation_s": round(loop.evaluation_s, 1)}
     run.set_status("finished", scores=scores, timing=timing)
-    member.logger.close()
     text = ", ".join(f"{rule} {value:.1f}" for rule, value in scores.items()) or "no evaluation"
     print(f"{run.path}: {task.score_name} score: {text}; see {run.path / 'learning_curve.png'}")
 
