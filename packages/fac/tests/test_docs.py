@@ -43,7 +43,7 @@ def test_commands_of_the_readme_parse(command: str):
 def test_the_quickstart_parses():
     words = [f"--env_name={TASK}", *SETTINGS]
     command = parse(words, program="fac", variants=VARIANTS, default_variant="fac", preset=preset)
-    assert command.options.agent.fac_alpha == 0.5  # of the paper preset
+    assert command.options.offline_steps == 50_000
 
 
 @pytest.mark.parametrize(("page", "link"), LINKS)

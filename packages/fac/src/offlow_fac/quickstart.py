@@ -7,23 +7,22 @@ from pathlib import Path
 
 from offlow_core.training.command_line import ParsedCommand
 
-DATASET = "cube-single-play"
-TASK = "cube-single-play-singletask-v0"
-EPISODES = 40
+DATASET = "pointmaze-medium-navigate"
+TASK = "pointmaze-medium-navigate-singletask-v0"
+EPISODES = 100
 
-# Networks and step sizes that learn within minutes on two cores; everything else as published.
+# Networks, step sizes and penalty that learn this task within minutes on two cores.
 SETTINGS = [
-    "--preset=paper",
-    "--agent.actor_hidden_dims=128,128",
-    "--agent.value_hidden_dims=128,128",
-    "--agent.bc_hidden_dims=64,64",
+    *(f"--agent.{network}_hidden_dims=64,64,64" for network in ("actor", "value", "bc")),
     "--agent.lr=1e-3",
     "--agent.lr_bc=1e-3",
-    "--bc_steps=10000",
-    "--offline_steps=30000",
-    "--log_interval=3000",
-    "--eval_interval=15000",
-    "--eval_episodes=20",
+    "--agent.fac_alpha=1.0",
+    "--agent.fac_lambda=0.01",
+    "--agent.q_agg=mean",
+    "--offline_steps=50000",
+    "--log_interval=5000",
+    "--eval_interval=25000",
+    "--eval_episodes=25",
 ]
 
 

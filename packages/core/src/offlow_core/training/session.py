@@ -55,8 +55,7 @@ def run_training(command: ParsedCommand, program: Program) -> int:
     try:
         with ExitStack() as stack:
             _train(command, program, stack)
-    except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
+    except StoppedError:
         return INTERRUPTED
     return 0
 
@@ -113,7 +112,8 @@ def _ending_recorded(runs: Sequence[RunDirectory]) -> Generator[None]:
             if run.status["state"] == "running":
                 run.set_status("interrupted" if stopped else "failed", error=error)
         if stopped:
-            print(f"continue with --resume {runs[0].path}", file=sys.stderr)
+            reason = str(error) or "interrupted"
+            print(f"{reason}; continue with --resume {runs[0].path}", file=sys.stderr)
         raise
 
 
