@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -94,7 +95,11 @@ class Transitions:
         }
 
     def checksum(self) -> str:
-        """SHA-256 (hexadecimal) over names, types, shapes and bytes of all arrays."""
+        """SHA-256 (hexadecimal) over names, types, shapes and bytes of all arrays, computed once."""
+        return self._checksum
+
+    @cached_property
+    def _checksum(self) -> str:
         digest = hashlib.sha256()
         for field in fields(self):
             array = np.ascontiguousarray(getattr(self, field.name))

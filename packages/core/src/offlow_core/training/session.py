@@ -97,7 +97,7 @@ def require_extras(options: RunOptions) -> None:
         if wanted[extra] and any(find_spec(name) is None for name in names):
             raise OptionError(
                 f"these options need the extra `{extra}`, which is not installed: "
-                f"uv run --package offlow-fac --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
+                f"uv run --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
             )
 
 
