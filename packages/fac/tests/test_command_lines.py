@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from offlow_core.option_checks import OptionError
 from offlow_core.training.command_line import ParsedCommand, parse
 from offlow_core.training.option_json import from_json, to_json
-from offlow_core.training.options import OptionError
 from offlow_fac.config import VARIANTS, FacConfig, FacOptions, FqlConfig, FqlOptions
 from offlow_fac.presets import preset, table
 

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from offlow_core.data.transitions import Dataset
-from offlow_core.jax.device_data import Sampler, to_device
+from offlow_core.jax.device_data import Sampler, stacked_shape, to_device
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.seed_axis import one_seed, stack_seeds
 from offlow_core.jax.state_arrays import to_arrays
+from offlow_core.option_checks import OptionError
 from offlow_core.training.checkpoints import CheckpointFolder
-from offlow_core.training.options import OptionError
-from offlow_fac.agents import make_agent, make_learner, stacked_shape
+from offlow_core.training.stopping import StoppedError, StopRequest
+from offlow_fac.agents import make_agent, make_learner
 from offlow_fac.behaviour_store import BehaviourStore, cache_folder
 from offlow_fac.config import FacConfig, FacOptions, FqlConfig, FqlOptions
 from offlow_fac.fac_phases import DensityPass, fac_phases, flow_batch_size, flow_steps
@@ -73,7 +74,7 @@ def phases_of(toys, options: FacOptions | FqlOptions, dataset: Dataset | None = 
     """The phases without a learner, which would initialise networks."""
     dataset = dataset or toys.make_dataset()
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
-    agent = make_agent(options.agent, stacked_shape(dataset, sampler.frame_stack), 1)
+    agent = make_agent(options.agent, stacked_shape(dataset.train, sampler.frame_stack), 1)
     if isinstance(options, FqlOptions):
         return fql_phases(agent, options, toys.make_task())
     return fac_phases(agent, options, dataset, toys.make_task(), sampler)
@@ -116,6 +117,16 @@ def test_training_and_validation_densities_have_minima_and_noise_of_their_own(to
     again = passes(state, data, "train")
     assert (first["estimated_logp"] != second["estimated_logp"]).any()
     np.testing.assert_array_equal(first["estimated_logp"], again["estimated_logp"])
+
+
+def test_a_stop_ends_the_density_pass(toys):
+    options = fac_options()
+    agent = make_agent(options.agent, (2,), 1)
+    state, data = stack_seeds([jax.jit(agent.init)(jax.random.key(0))]), to_device(toys.make_dataset().train)
+    with StopRequest() as stop:
+        stop.request("SIGTERM")
+        with pytest.raises(StoppedError, match="SIGTERM"):
+            DensityPass(agent, options, 1, 8)(state, data, "train")
 
 
 def test_no_penalty_no_density_pass(toys):

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from offlow_core.option_checks import OptionError
 from offlow_core.suites import canonical_name
-from offlow_core.training.options import OptionError
 from offlow_fac.presets import preset, table
 
 OGBENCH_TASKS = [f"task{number}" for number in range(1, 6)]

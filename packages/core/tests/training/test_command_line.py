@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from offlow_core.option_checks import OptionError, check, check_choices
 from offlow_core.training.command_line import LATEST, parse, read_record
 from offlow_core.training.option_json import from_json, to_text
-from offlow_core.training.options import OptionError, RunOptions, check, check_choices
+from offlow_core.training.options import RunOptions
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,13 @@ import numpy as np
 import pytest
 from fake_learner import PREPARING, TRAINING, FakeEvaluator, FakeLearner
 
+from offlow_core.option_checks import OptionError
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.learner import Phase
 from offlow_core.training.loggers import make_logger
-from offlow_core.training.loop import (
-    DivergedError,
-    LoopSettings,
-    Member,
-    StoppedError,
-    TrainingLoop,
-    evaluation_seed,
-)
-from offlow_core.training.options import OptionError
+from offlow_core.training.loop import DivergedError, LoopSettings, Member, TrainingLoop, evaluation_seed
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.stopping import StoppedError
 
 SETTINGS = {"log_interval": 3, "eval_interval": 4, "eval_episodes": 2}
 
@@ -209,6 +203,37 @@ def test_seeds_with_different_newest_checkpoints_go_on_from_the_newest_common_on
     assert [run.checkpoints.steps()[-1] for run in runs] == [9, 9]
     again.run()
     assert [files_of(run) for run in runs] == [files_of(run) for run in uninterrupted]
+
+
+def damage(run: RunDirectory, step: int) -> None:
+    (path,) = run.checkpoints.path.glob(f"{step:09d}*.npz")
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.filterwarnings("ignore::offlow_core.training.checkpoints.DamagedCheckpointWarning")
+def test_a_damaged_checkpoint_of_one_seed_sends_all_of_them_to_the_one_before(uninterrupted, tmp_path):
+    runs = make_runs(tmp_path / "damaged", (0, 1))
+    make_loop(runs, FakeLearner((0, 1)), save_interval=1).run()
+    damage(runs[1], 14)
+    damage(runs[0], 13)
+    again = make_loop(runs, FakeLearner((0, 1)))
+    again.resume()
+    assert again.step == 12 - 4
+    again.run()
+    assert [files_of(run) for run in runs] == [files_of(run) for run in uninterrupted]
+
+
+@pytest.mark.filterwarnings("ignore::offlow_core.training.checkpoints.DamagedCheckpointWarning")
+def test_seeds_without_a_common_intact_checkpoint_are_refused_and_keep_their_files(tmp_path):
+    runs = make_runs(tmp_path, (0, 1))
+    make_loop(runs, FakeLearner((0, 1)), save_interval=7).run()
+    assert [run.checkpoints.steps() for run in runs] == [[4, 11, 14]] * 2
+    for run, steps in zip(runs, [(4,), (11, 14)], strict=True):
+        for step in steps:
+            damage(run, step)
+    with pytest.raises(CheckpointError, match="start"):
+        make_loop(runs, FakeLearner((0, 1))).resume()
+    assert [run.checkpoints.steps() for run in runs] == [[4, 11, 14]] * 2
 
 
 def test_a_group_of_which_one_has_no_checkpoint_starts_again(uninterrupted, tmp_path):

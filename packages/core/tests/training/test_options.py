@@ -5,8 +5,9 @@ from typing import ClassVar
 
 import pytest
 
+from offlow_core.option_checks import OptionError
 from offlow_core.training.option_json import from_json, to_json
-from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.options import RunOptions
 
 
 @dataclass(frozen=True)

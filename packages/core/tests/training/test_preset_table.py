@@ -2,7 +2,7 @@
 
 import pytest
 
-from offlow_core.training.options import OptionError
+from offlow_core.option_checks import OptionError
 from offlow_core.training.preset_table import PresetTable
 
 HEADER = "env_name,agent.alpha,agent.q_agg,source\n"

@@ -3,7 +3,7 @@
 import pytest
 from fake_program import VARIANTS, make_dataset
 
-from offlow_core.training.options import OptionError
+from offlow_core.option_checks import OptionError
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
 

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from offlow_core.training import stopping
-from offlow_core.training.stopping import StopRequest
+from offlow_core.training.stopping import StoppedError, StopRequest, leave_if_stopped
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
@@ -72,7 +72,7 @@ def test_another_thread_can_use_it_by_request():
 def test_a_process_leaves_its_loop_in_order():
     code = """
 import time
-from offlow_core.training.stopping import StopRequest
+from offlow_core.training.stopping import StoppedError, StopRequest, leave_if_stopped
 with StopRequest() as stop:
     print("ready", flush=True)
     while not stop.requested:
@@ -85,3 +85,13 @@ print("saved")
         out, _ = process.communicate(timeout=20)
     assert out == "saved\n"
     assert process.returncode == 0
+
+
+def test_long_work_can_leave_at_a_stop_and_only_then():
+    leave_if_stopped()
+    with StopRequest() as stop:
+        leave_if_stopped()
+        stop.request("SIGTERM")
+        with pytest.raises(StoppedError, match="stopped by SIGTERM"):
+            leave_if_stopped()
+    leave_if_stopped()

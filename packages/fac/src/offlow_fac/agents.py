@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from offlow_core.data.transitions import Dataset
-from offlow_core.jax.device_data import Sampler
-from offlow_core.jax.encoders import ENCODERS, Impala
+from offlow_core.jax.device_data import Sampler, stacked_shape
+from offlow_core.jax.encoders import find_encoder
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.networks import Array
+from offlow_core.option_checks import OptionError
 from offlow_core.suites.task import Task
-from offlow_core.training.options import OptionError
 from offlow_fac.config import FacConfig, FacOptions, FqlConfig, FqlOptions
 from offlow_fac.fac import Fac
 from offlow_fac.fac_phases import fac_phases
@@ -26,19 +26,10 @@ def make_agent(config: FacConfig | FqlConfig, observation_shape: tuple[int, ...]
     return agent(config, observation_shape, action_dim, encoder)
 
 
-def find_encoder(name: str | None, observation_shape: tuple[int, ...]) -> Impala | None:
-    """The encoder of this name; images need one and state vectors admit none."""
-    images = len(observation_shape) == 3
-    if images != (name is not None):
-        hint = "set --agent.encoder, for example to impala_small" if images else "leave --agent.encoder out"
-        raise OptionError(f"observations of shape {observation_shape} do not fit encoder={name}; {hint}")
-    return None if name is None else ENCODERS[name]
-
-
 def make_learner(options: FacOptions | FqlOptions, dataset: Dataset, task: Task) -> JaxLearner:
     """A learner for consecutive seeds from `options.seed` on."""
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
-    agent = make_agent(options.agent, stacked_shape(dataset, sampler.frame_stack), dataset.train.actions.shape[1])
+    agent = make_agent(options.agent, stacked_shape(dataset.train, sampler.frame_stack), dataset.train.actions.shape[1])
     if sampler.crop_probability > 0 and agent.encoder is None:
         raise OptionError("p_aug crops images, but the task's observations are state vectors; leave --p_aug out")
     if isinstance(options, FacOptions):
@@ -47,12 +38,6 @@ def make_learner(options: FacOptions | FqlOptions, dataset: Dataset, task: Task)
         phases = fql_phases(agent, options, task)
     seeds = range(options.seed, options.seed + options.num_seeds)
     return JaxLearner(agent.init, acting(agent), phases, dataset, seeds, sampler)
-
-
-def stacked_shape(dataset: Dataset, frame_stack: int) -> tuple[int, ...]:
-    """Shape of one observation as the networks see it."""
-    *leading, channels = dataset.train.observations.shape[1:]
-    return (*leading, channels * frame_stack)
 
 
 def acting(agent: Fac | Fql) -> Callable:

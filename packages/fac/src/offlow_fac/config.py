@@ -4,7 +4,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from offlow_core.training.options import OptionError, RunOptions, check, check_choices
+from offlow_core.option_checks import OptionError, check, check_choices
+from offlow_core.training.options import RunOptions
 
 Encoder = Literal["impala", "impala_small", "impala_large", "impala_debug"]
 

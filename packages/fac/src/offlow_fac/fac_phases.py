@@ -20,6 +20,7 @@ from offlow_core.jax.seed_axis import over_seeds
 from offlow_core.jax.streams import stream_keys
 from offlow_core.jax.updates import Metrics, Report, Update
 from offlow_core.suites.task import Task
+from offlow_core.training.stopping import leave_if_stopped
 from offlow_fac import fac, fac_losses
 from offlow_fac.behaviour_store import BehaviourStore, cache_folder
 from offlow_fac.config import FacOptions
@@ -101,7 +102,10 @@ class DensityPass:
     def __call__(self, state: FacState, data: DeviceTransitions, name: str) -> Columns:
         keys = stream_keys(self._seeds, f"densities/{name}")
         starts = tqdm(range(0, len(data.rows), self._chunk), f"log-densities ({name})", leave=False, disable=None)
-        parts = [self._densities(state, keys, data, first) for first in starts]
+        parts = []
+        for first in starts:
+            leave_if_stopped()
+            parts.append(jax.block_until_ready(self._densities(state, keys, data, first)))
         values = jnp.concatenate(parts, axis=1)[:, : len(data.rows)]
         least = jnp.broadcast_to(jnp.nanmin(values, axis=1, keepdims=True), values.shape)
         return {"estimated_logp": values, "estimated_logp_min": least}

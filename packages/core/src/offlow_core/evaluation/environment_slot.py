@@ -1,7 +1,6 @@
 """One environment and the episode that runs in it, kept apart from every other."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import NamedTuple
 
 import gymnasium
@@ -10,6 +9,7 @@ import numpy as np
 from offlow_core.evaluation.action_queue import ActionQueue
 from offlow_core.evaluation.errors import EvaluationError
 from offlow_core.evaluation.records import numbers_in
+from offlow_core.numpy_stream import as_global_generator
 
 
 class Progress(NamedTuple):
@@ -42,7 +42,7 @@ class EnvironmentSlot:
     def __init__(self, build: Callable[[], gymnasium.Env]) -> None:
         # Equal in all slots: what an environment draws once, while it is built, must not depend on the slot.
         self._random = np.random.MT19937(0)
-        with _as_global_generator(self._random):
+        with as_global_generator(self._random):
             self._environment = build()
         self._bounds = _action_bounds(self._environment)
         self._queue = ActionQueue()
@@ -52,14 +52,14 @@ class EnvironmentSlot:
         """Begin the episode of this seed."""
         self._return, self.step = 0.0, 0
         self._random = np.random.MT19937(seed)
-        with _as_global_generator(self._random):
+        with as_global_generator(self._random):
             observation, _ = self._environment.reset(seed=seed)
         return Progress(_checked_observation(observation), self.step)
 
     def run(self, actions: np.ndarray) -> Outcome:
         """Execute an action [A] or a chunk [h, A], clipped to the action space, up to the episode's end at most."""
         self._queue.add(self._checked_actions(actions))
-        with _as_global_generator(self._random):
+        with as_global_generator(self._random):
             while self._queue:
                 observation, reward, terminated, truncated, info = self._environment.step(self._queue.pop())
                 self._return += float(reward)
@@ -85,17 +85,6 @@ class EnvironmentSlot:
                 "evaluate an earlier checkpoint, or look for a non-finite loss"
             )
         return np.clip(actions, low, high).astype(low.dtype)
-
-
-@contextmanager
-def _as_global_generator(generator: np.random.MT19937) -> Iterator[None]:
-    # Exchanging the bit generator costs half a microsecond, copying its state in and out a hundred.
-    outer = np.random.get_bit_generator()
-    np.random.set_bit_generator(generator)
-    try:
-        yield
-    finally:
-        np.random.set_bit_generator(outer)
 
 
 def _action_bounds(environment: gymnasium.Env) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from offlow_core.jax.networks import Array, Params, init_mlp
+from offlow_core.option_checks import OptionError
 
 ImageParams = dict[str, dict]
 
@@ -109,3 +110,12 @@ def _activated_dense(params: Params, x: Array) -> Array:
         layer = params[f"Dense_{i}"]
         x = jax.nn.gelu(x @ layer["kernel"] + layer["bias"], approximate=True)
     return x
+
+
+def find_encoder(name: str | None, observation_shape: tuple[int, ...]) -> Impala | None:
+    """The encoder of this name; images need one and state vectors admit none."""
+    images = len(observation_shape) == 3
+    if images != (name is not None):
+        hint = "set --agent.encoder, for example to impala_small" if images else "leave --agent.encoder out"
+        raise OptionError(f"observations of shape {observation_shape} do not fit encoder={name}; {hint}")
+    return None if name is None else ENCODERS[name]

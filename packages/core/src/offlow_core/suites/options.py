@@ -3,25 +3,26 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from offlow_core.option_checks import check, check_choices
+
 
 @dataclass(frozen=True)
 class SuiteOptions:
     """Choices that change what a task name loads or how its environment behaves; a suite uses those that concern it."""
 
-    success_timing: Literal["pre", "post"] = "pre"
-    """OGBench: test success, reward and termination on the state before ("pre", as the relabelled rewards do) or after
-    ("post", as published results up to ogbench 1.1) the action."""
-    legacy_contact_margin: bool = True
-    """Give contacts the margin they had up to MuJoCo 3.4 where it changed a published task (ant tasks)."""
-    dataset_dir: str | None = None
-    """Folder of downloaded datasets; the suite's usual one by default (OGBench: ~/.ogbench/data)."""
     dataset_path: str | None = None
-    """A file to use instead, in the format of the task's suite; validation data lie beside it, named -val."""
+    """Own dataset file in the task's format; the validation file has the same name with `-val`."""
+    dataset_dir: str | None = None
+    """Folder of the suite's datasets; None: the suite's usual one."""
     frame_stack: int | None = None
-    """Number of frames that make one observation."""
+    """Images stacked into one observation; None: no stacking."""
+    success_timing: Literal["pre", "post"] = "pre"
+    """OGBench: reward and success from the state before (as today) or after a step (as in the papers)."""
+    legacy_contact_margin: bool = True
+    """Keep the contact margins of the published tasks, which MuJoCo has changed."""
 
-    def __post_init__(self):
-        if self.success_timing not in ("pre", "post"):
-            raise ValueError(f'success_timing must be "pre" or "post", got {self.success_timing!r}')
-        if self.frame_stack is not None and self.frame_stack < 1:
-            raise ValueError(f"frame_stack must be at least 1, got {self.frame_stack}")
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name in ("dataset_path", "dataset_dir"):
+            check(self, name, lambda value: value != "", "a name, not empty")
+        check(self, "frame_stack", lambda value: value is None or value >= 1, "at least 1, or None")

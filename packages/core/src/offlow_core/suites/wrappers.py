@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import gymnasium
 import numpy as np
 
+from offlow_core.numpy_stream import as_global_generator
+
 
 class OwnNumpyStream(gymnasium.Wrapper):
     """Gives an environment that draws from numpy's global generator a stream of its own.
@@ -21,23 +23,14 @@ class OwnNumpyStream(gymnasium.Wrapper):
         self._stream = np.random.MT19937()
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
-        with self._installed():
+        with as_global_generator(self._stream):
             if seed is not None:
                 np.random.seed(seed)  # noqa: NPY002 (the generator that the environment uses)
             return self.env.reset(seed=seed, options=options)
 
     def step(self, action):
-        with self._installed():
+        with as_global_generator(self._stream):
             return self.env.step(action)
-
-    @contextlib.contextmanager
-    def _installed(self) -> Iterator[None]:
-        callers = np.random.get_bit_generator()
-        np.random.set_bit_generator(self._stream)
-        try:
-            yield
-        finally:
-            np.random.set_bit_generator(callers)
 
 
 class Float32Observations(gymnasium.ObservationWrapper):

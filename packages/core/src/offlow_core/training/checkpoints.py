@@ -95,10 +95,15 @@ class CheckpointFolder:
         """Steps of the checkpoints in the folder, damaged ones among them, oldest first."""
         return [step for step, _ in self._files()]
 
-    def latest(self) -> Checkpoint | None:
-        """The newest checkpoint that can be read, None if there never was one; damaged ones are warned of."""
+    def latest(self, up_to: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint (of step `up_to` at most) that can be read; damaged ones are warned of.
+
+        None if there never was one, CheckpointError if none that there is can be read.
+        """
         failures = []
-        for _, path in reversed(self._files()):
+        for step, path in reversed(self._files()):
+            if up_to is not None and step > up_to:
+                continue
             try:
                 checkpoint = self.load(path)
             except CheckpointError as error:

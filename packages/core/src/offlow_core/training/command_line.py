@@ -9,8 +9,9 @@ from typing import NoReturn, TypeVar
 
 import tyro
 
+from offlow_core.option_checks import OptionError
 from offlow_core.training.option_tokens import Option, UnknownOptionError, near, options_of, read_arguments
-from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.options import RunOptions
 
 Record = TypeVar("Record")
 Preset = Callable[[str, str, str], Mapping[str, str]]

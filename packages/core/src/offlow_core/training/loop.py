@@ -11,21 +11,18 @@ import numpy as np
 
 from offlow_core.errors import UserError
 from offlow_core.evaluation import Evaluator, summarise
+from offlow_core.option_checks import OptionError
+from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.learner import Learner, Phase
 from offlow_core.training.loggers import LoggerGroup
-from offlow_core.training.options import OptionError
 from offlow_core.training.pacing import Pacer
 from offlow_core.training.progress import Progress
 from offlow_core.training.run_directory import RunDirectory
-from offlow_core.training.stopping import StopRequest
+from offlow_core.training.stopping import StoppedError, StopRequest
 
 
 class DivergedError(UserError, RuntimeError):
     """A loss, a gradient or a parameter is no longer finite."""
-
-
-class StoppedError(RuntimeError):
-    """The run was asked to stop; it has saved a checkpoint and can be resumed."""
 
 
 @dataclass(frozen=True)
@@ -77,18 +74,35 @@ class TrainingLoop:
 
     def resume(self) -> None:
         """Continue from the newest step of which every member has an intact checkpoint, or from the start."""
-        latest = [member.run.checkpoints.latest() for member in self.members]
-        if any(checkpoint is None for checkpoint in latest):
+        states = self._newest_common()
+        if states is None:
             self._forget_after(self.origin)
             return
-        # Seeds save one after the other: a kill in between leaves some a checkpoint behind.
-        common = min(checkpoint.step for checkpoint in latest)
-        if common > self.end - self.origin:
-            raise OptionError(f"the run is at step {common + self.origin}, beyond the {self.end} steps asked for")
-        states = [member.run.checkpoints.at(common).arrays for member in self.members]
-        self._learner.load_state_arrays(states)
-        self.step = common + self.origin
+        self.step = states[0].step + self.origin
+        if self.step > self.end:
+            raise OptionError(f"the run is at step {self.step}, beyond the {self.end} steps asked for")
+        self._learner.load_state_arrays([state.arrays for state in states])
         self._forget_after(self.step)
+
+    def _newest_common(self) -> list[Checkpoint] | None:
+        """Every member's checkpoint of one step; None if one of them was never saved.
+
+        Seeds save one after the other: a kill in between leaves some a checkpoint behind, and a damaged file of one
+        sends all of them further back.
+        """
+        before = None
+        while True:
+            latest = [member.run.checkpoints.latest(before) for member in self.members]
+            if any(checkpoint is None for checkpoint in latest):
+                if before is None:
+                    return None
+                raise CheckpointError(
+                    f"the seeds have no intact checkpoint of one step in common (up to {before}): start the run anew"
+                )
+            common = min(checkpoint.step for checkpoint in latest)
+            if all(checkpoint.step == common for checkpoint in latest):
+                return latest
+            before = common
 
     def run(self) -> None:
         """Train to the end. Raises StoppedError after a stop request, DivergedError on a non-finite number."""

@@ -6,8 +6,9 @@ from dataclasses import fields, is_dataclass
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from offlow_core.option_checks import OptionError, literal_choices
 from offlow_core.training.option_tokens import near
-from offlow_core.training.options import OptionError, RunOptions, literal_choices
+from offlow_core.training.options import RunOptions
 
 
 def to_json(options: RunOptions) -> dict[str, Any]:

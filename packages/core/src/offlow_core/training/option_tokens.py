@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from offlow_core.training.options import OptionError
+from offlow_core.option_checks import OptionError
 
 _BOOLEANS = dict.fromkeys(("true", "t", "yes", "1"), "True") | dict.fromkeys(("false", "f", "no", "0"), "False")
 

@@ -5,8 +5,8 @@ import difflib
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 
+from offlow_core.option_checks import OptionError
 from offlow_core.suites import canonical_name
-from offlow_core.training.options import OptionError
 
 
 @dataclass(frozen=True)

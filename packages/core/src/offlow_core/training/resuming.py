@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 
 from offlow_core.data.transitions import Dataset
+from offlow_core.option_checks import OptionError
 from offlow_core.training.command_line import LATEST, ParsedCommand
 from offlow_core.training.option_json import from_json, to_json
-from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError, find_resumable
 
 CHANGEABLE = frozenset(

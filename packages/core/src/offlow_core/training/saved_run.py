@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from offlow_core.evaluation import Evaluator, Policy, summarise
+from offlow_core.option_checks import check
 from offlow_core.suites import resolve
 from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.command_line import fail, read_record
 from offlow_core.training.loop import evaluation_seed
 from offlow_core.training.option_json import from_json
-from offlow_core.training.options import RunOptions, check
+from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
-from offlow_core.training.session import suite_options
 from offlow_core.training.tables import Table
 
 
@@ -60,7 +60,7 @@ def evaluate_command(
     options = from_json(variants, run.config)
     checkpoint = find_checkpoint(run, settings.checkpoint)
     step = checkpoint.meta["step"]
-    task = resolve(options.env_name, suite_options(options))
+    task = resolve(options.env_name, options.suite)
     environment = task.make_environment()
     shape, action_dim = environment.observation_space.shape, environment.action_space.shape[0]
     environment.close()

@@ -13,19 +13,20 @@ import numpy as np
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Evaluator
+from offlow_core.option_checks import OptionError
 from offlow_core.suites import resolve
-from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import Task
 from offlow_core.training.command_line import INTERRUPTED, ParsedCommand
 from offlow_core.training.curves import plot_run
 from offlow_core.training.learner import Learner
 from offlow_core.training.loggers import make_logger
-from offlow_core.training.loop import LoopSettings, Member, StoppedError, TrainingLoop
+from offlow_core.training.loop import LoopSettings, Member, TrainingLoop
 from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
-from offlow_core.training.options import OptionError, RunOptions
+from offlow_core.training.options import RunOptions
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.stopping import StoppedError
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,6 @@ class Program:
     make_learner: Callable[[RunOptions, Dataset, Task], Learner]
     device: str
     packages: Sequence[str]
-
-
-def suite_options(options: RunOptions) -> SuiteOptions:
-    """The part of a run's options that decides what its task name means."""
-    return SuiteOptions(
-        success_timing=options.success_timing,
-        legacy_contact_margin=options.legacy_contact_margin,
-        dataset_dir=options.dataset_dir,
-        dataset_path=options.dataset_path,
-        frame_stack=options.frame_stack,
-    )
 
 
 def run_training(command: ParsedCommand, program: Program) -> int:
@@ -65,7 +55,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     runs = [stack.enter_context(run) for run in runs_to_resume(command)]
     options = options_of(runs, command, program.variants) if runs else command.options
     require_extras(options)
-    task = resolve(options.env_name, suite_options(options))
+    task = resolve(options.env_name, options.suite)
     dataset = task.load_dataset()
     check_same_data(runs, dataset)
     print(describe(task, dataset), file=sys.stderr)

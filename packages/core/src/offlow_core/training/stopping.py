@@ -13,6 +13,10 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SAME_REQUEST_S = 0.5
 
 
+class StoppedError(RuntimeError):
+    """The run was asked to stop; what its checkpoints hold can be resumed."""
+
+
 class StopRequest:
     """Context in which SIGTERM (a scheduler's) and SIGINT (Ctrl-C) set a flag that the training loop polls.
 
@@ -36,11 +40,13 @@ class StopRequest:
         self.reason = reason
 
     def __enter__(self) -> Self:
+        _in_force.append(self)
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._handle) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
+        _in_force.remove(self)
         for number, handler in self._previous.items():
             # None stands for a handler that was not installed from Python and cannot be put back from here.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
@@ -56,3 +62,13 @@ class StopRequest:
         self.request(name)
         # Unbuffered, because the signal may have interrupted a print half-way.
         os.write(2, f"\n{name}: saving and stopping after this block; a second signal stops at once\n".encode())
+
+
+_in_force: list[StopRequest] = []
+
+
+def leave_if_stopped() -> None:
+    """Raise StoppedError if a stop was asked for: for long work that a resumed run repeats anyhow."""
+    for request in _in_force:
+        if request.requested:
+            raise StoppedError(f"stopped by {request.reason}")

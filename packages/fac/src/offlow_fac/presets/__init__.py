@@ -3,7 +3,7 @@
 from functools import cache
 from importlib.resources import files
 
-from offlow_core.training.options import OptionError
+from offlow_core.option_checks import OptionError
 from offlow_core.training.preset_table import PresetTable
 
 _TITLES = {
