@@ -6,6 +6,7 @@ import pytest
 
 from offlow_core.suites import SuiteOptions, TaskNameError, canonical_name, resolve, task_names
 from offlow_core.suites.ogbench_names import FAMILIES, parse
+from offlow_core.suites.score import SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,8 @@ def test_a_task_has_its_names_and_its_time_limit():
     assert (task.suite, task.episode_steps) == ("ogbench", 4000)
     assert task.name == "humanoidmaze-giant-stitch-singletask-v0"
     assert task.canonical_name == "humanoidmaze-giant-stitch-singletask-task1-v0"
-    assert (task.score_name, task.score_scale) == ("success", 100.0)
+    assert task.score == SUCCESS
+    assert task.score.of_means({"success": 0.25}) == 25
 
 
 def test_every_name_resolves():

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from offlow_core.suites.score import ScoreRule
 from offlow_core.training import curves
 from offlow_core.training.curves import plot_run, plot_runs
 from offlow_core.training.run_directory import RunDirectory
@@ -65,7 +66,7 @@ def test_the_band_is_the_standard_error_of_the_episodes(tmp_path, figures):
 def test_a_score_that_episodes_do_not_have_is_drawn_without_a_band(tmp_path, figures):
     run = make_run(tmp_path, scores=())
     run.log_eval(10, {"score": 42.0})
-    plot_run(run, score="score", scale=1.0)
+    plot_run(run, score=ScoreRule("score", "score", high=100.0, is_share=False))
     axes = figures[0].axes[0]
     assert (axes.get_ylabel(), axes.get_title("left")) == ("score", "each point: one evaluation")
     assert len(axes.collections) == 0
@@ -119,7 +120,7 @@ def test_a_run_without_evaluations_shows_its_losses(tmp_path, figures):
 
 
 def test_a_run_without_numbers_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="neither an evaluation score 'success' nor losses"):
+    with pytest.raises(ValueError, match="neither an evaluation's 'success' nor losses"):
         plot_run(make_run(tmp_path, scores=()))
 
 

@@ -35,7 +35,7 @@ def test_episodes_are_recorded_and_summed_up(trained, capsys):
     assert table["step"].tolist() == [10] * 4
     assert table["length"].tolist() == [3.0] * 4
     shown = capsys.readouterr().out
-    assert f"success score {100 * table['success'].mean():.1f}" in shown
+    assert f"success {100 * table['success'].mean():.1f}" in shown
     assert "policy after step 10, 4 episodes" in shown
 
 

@@ -31,7 +31,7 @@ def test_a_finished_run_is_complete(stage, capsys):
     scores = run.read("eval")["score"]
     assert status["scores"]["last"] == scores[-1]
     shown = capsys.readouterr()
-    assert f"{folder}: success score: last {scores[-1]:.1f}" in shown.out
+    assert f"{folder}: success: last {scores[-1]:.1f}" in shown.out
     assert "5 transitions" in shown.err
 
 

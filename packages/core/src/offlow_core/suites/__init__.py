@@ -18,6 +18,10 @@ _D4RL_NAME = re.compile(
 )
 
 
+SUITES = (ogbench,)
+"""Each has parse(name) -> parts with a `canonical` name, or None; task(parts, options); all_names()."""
+
+
 class TaskNameError(UserError, ValueError):
     """A name that no suite knows."""
 
@@ -27,21 +31,22 @@ def resolve(name: str, options: SuiteOptions = SuiteOptions()) -> Task:  # noqa:
 
     Cheap: imports no simulator and touches no file before the task's callables are used.
     """
-    parsed = ogbench.parse(name)
-    if parsed is None:
-        raise TaskNameError(_explain_unknown(name))
-    return ogbench.task(parsed, options)
+    for suite in SUITES:
+        parsed = suite.parse(name)
+        if parsed is not None:
+            return suite.task(parsed, options)
+    raise TaskNameError(_explain_unknown(name))
 
 
 def canonical_name(name: str) -> str:
     """The name with its default task spelled out; a name that no suite knows is returned unchanged."""
-    parsed = ogbench.parse(name)
-    return name if parsed is None else parsed.canonical
+    found = (suite.parse(name) for suite in SUITES)
+    return next((parsed.canonical for parsed in found if parsed is not None), name)
 
 
 def task_names() -> list[str]:
-    """All names that `resolve` accepts."""
-    return ogbench.all_names()
+    """All names that `resolve` accepts, as far as they can be listed."""
+    return [name for suite in SUITES for name in suite.all_names()]
 
 
 def _explain_unknown(name: str) -> str:

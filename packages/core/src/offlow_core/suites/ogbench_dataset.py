@@ -1,18 +1,17 @@
 """Datasets of OGBench: find or download the files, relabel rewards for the task, check everything."""
 
-import hashlib
 import zipfile
 from pathlib import Path
 
 import gymnasium
 import numpy as np
-from tqdm import tqdm
 
 from offlow_core.data.collect.protocol import PROTOCOLS
 from offlow_core.data.download import DownloadError, download
 from offlow_core.data.ogbench_rows import OGBenchFile, read_ogbench_file, regular_rows, to_transitions
 from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.data.validation import DatasetError, require_shape, validate
+from offlow_core.suites.dataset_files import fingerprint, given_files
 from offlow_core.suites.ogbench_environment import make_environment
 from offlow_core.suites.ogbench_names import OGBenchName
 from offlow_core.suites.options import SuiteOptions
@@ -36,7 +35,7 @@ def load_dataset(name: OGBenchName, options: SuiteOptions) -> Dataset:
     env.close()
     origin = {
         "source": source,
-        "files": [_fingerprint(role, path) for role, path in paths.items()],
+        "files": [fingerprint(role, path) for role, path in paths.items()],
         "transitions": {role: len(part) for role, part in parts.items()},
     }
     return Dataset(parts["train"], parts.get("validation"), origin)
@@ -45,7 +44,7 @@ def load_dataset(name: OGBenchName, options: SuiteOptions) -> Dataset:
 def _locate(name: OGBenchName, options: SuiteOptions) -> tuple[str, dict[str, Path]]:
     """Where the files come from, and their paths by role; downloads what is missing."""
     if options.dataset_path is not None:
-        return "dataset_path", _given_files(Path(options.dataset_path).expanduser())
+        return "dataset_path", given_files(Path(options.dataset_path).expanduser())
     folder = Path(options.dataset_dir or DATASET_DIR).expanduser()
     paths = {"train": folder / f"{name.dataset}.npz", "validation": folder / f"{name.dataset}-val.npz"}
     missing = [path for path in paths.values() if not path.exists()]
@@ -68,13 +67,6 @@ def _require_intact(path: Path) -> None:
     if damaged is not None:
         path.unlink()
         raise DatasetError(f"{path.name} arrived damaged ({damaged}) and was removed; run the command again")
-
-
-def _given_files(train: Path) -> dict[str, Path]:
-    if not train.exists():
-        raise DatasetError(f"{train}: there is no such file (dataset_path).")
-    validation = train.with_name(f"{train.stem}-val{train.suffix}")
-    return {"train": train, "validation": validation} if validation.exists() else {"train": train}
 
 
 def _collect_hint(name: OGBenchName) -> str:
@@ -112,16 +104,3 @@ def _relabel(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> tuple[
         states["button_states"] = file.button_states[rows]
     relabel_dataset(name.state_environment, env, states)
     return states["rewards"], states["masks"]
-
-
-def _fingerprint(role: str, path: Path) -> dict:
-    digest = hashlib.sha256()
-    size = path.stat().st_size
-    bar = tqdm(
-        total=size, desc=f"checksum of {path.name}", unit="B", unit_scale=True, delay=2, leave=False, disable=None
-    )
-    with path.open("rb") as file, bar:
-        while block := file.read(1 << 22):
-            digest.update(block)
-            bar.update(len(block))
-    return {"role": role, "name": path.name, "bytes": size, "sha256": digest.hexdigest()}

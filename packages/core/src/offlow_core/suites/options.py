@@ -14,6 +14,8 @@ class SuiteOptions:
     """Own dataset file in the task's format; the validation file has the same name with `-val`."""
     dataset_dir: str | None = None
     """Folder of the suite's datasets; None: the suite's usual one."""
+    environment: str | None = None
+    """Environment of own data: a gymnasium name, or `module:function` that makes one."""
     frame_stack: int | None = None
     """Images stacked into one observation; None: no stacking."""
     success_timing: Literal["pre", "post"] = "pre"
@@ -23,6 +25,6 @@ class SuiteOptions:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        for name in ("dataset_path", "dataset_dir"):
+        for name in ("dataset_path", "dataset_dir", "environment"):
             check(self, name, lambda value: value != "", "a name, not empty")
         check(self, "frame_stack", lambda value: value is None or value >= 1, "at least 1, or None")

@@ -1,12 +1,13 @@
 """A task: everything that follows from its name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import gymnasium
 
 from offlow_core.data.transitions import Dataset
+from offlow_core.suites.score import SUCCESS, ScoreRule
 
 
 class EnvironmentFactory(Protocol):
@@ -25,18 +26,13 @@ class Task:
     canonical_name: str
     """With what the name leaves open filled in; two names of one task have the same."""
     suite: str
-    episode_steps: int
-    """Time limit of an episode."""
-    make_environment: EnvironmentFactory
+    episode_steps: int | None
+    """Time limit of an episode, where one is known."""
+    make_environment: EnvironmentFactory | None
+    """None where the task consists of data only: it can be trained on, not evaluated."""
     load_dataset: Callable[[], Dataset]
     """Raises DatasetError where the data are missing or unusable."""
     semantics: Callable[[], dict]
     """Choices and library versions in force that can change a result; goes into the manifest of a run."""
-    score_name: str = "success"
-    """Column of the evaluation that is the headline number..."""
-    score_scale: float = 100.0
-    """... after multiplication with this."""
-
-    def score(self, means: Mapping[str, float]) -> float:
-        """The headline number of an evaluation from its means over episodes."""
-        return self.score_scale * means[self.score_name]
+    score: ScoreRule = SUCCESS
+    """The headline number of an evaluation."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from offlow_core.files import atomic_file
+from offlow_core.suites.score import SUCCESS, ScoreRule
 from offlow_core.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -34,30 +35,29 @@ LAST_LABEL: dict[str, Any] = {
 def plot_run(
     run: RunDirectory,
     *,
-    score: str = "success",
-    scale: float = 100.0,
+    score: ScoreRule = SUCCESS,
     phases: Mapping[str, int] | None = None,
     losses: Sequence[str] | None = None,
     path: Path | None = None,
 ) -> Path:
     """Draw the evaluation score of one run over its updates, and its losses below; returns the PNG's path.
 
-    `score` is a column of `eval.csv`, shown times `scale`; where `episodes.csv` has it too, its standard error is
-    drawn. `phases` maps the name of each phase to the step before it (steps of preparing phases are negative);
-    `losses` are columns of `train.csv`, by default the first six with "loss" in their name; each is drawn together
-    with its twin on held-out data, `validation/<name>`, if there is one.
+    `score` reads a column of `eval.csv`; where `episodes.csv` has it too, its standard error is drawn. `phases` maps
+    the name of each phase to the step before it (steps of preparing phases are negative); `losses` are columns of
+    `train.csv`, by default the first six with "loss" in their name; each is drawn together with its twin on held-out
+    data, `validation/<name>`, if there is one.
     """
     evaluations, train = run.read("eval"), run.read("train")
     names = _loss_names(train) if losses is None else list(losses)
-    if score not in evaluations and not names:
-        raise ValueError(f"{run.path} has neither an evaluation score {score!r} nor losses; there is nothing to draw")
-    has_score = score in evaluations
+    has_score = score.column in evaluations
+    if not has_score and not names:
+        raise ValueError(f"{run.path} has neither an evaluation's {score.column!r} nor losses: nothing to draw")
     figure, panels = _panels(has_score, len(names))
     task, algorithm, _ = run.path.resolve().parts[-3:]
     figure.suptitle(f"{algorithm} on {task}, run {run.path.name}", x=0.01, ha="left", fontsize=11, weight="bold")
     logged = np.concatenate([evaluations["step"], train["step"], [0, *(phases or {}).values()]])
     if has_score:
-        _draw_score(panels[0], run, evaluations, score, scale)
+        _draw_score(panels[0], run, evaluations, score)
     for panel, name in zip(panels[has_score:], names, strict=True):
         _draw_loss(panel, train, name)
     for index, panel in enumerate(panels):
@@ -72,8 +72,7 @@ def plot_runs(
     path: Path,
     *,
     title: str,
-    score: str = "success",
-    scale: float = 100.0,
+    score: ScoreRule = SUCCESS,
 ) -> Path:
     """Draw for each named group of runs (the seeds of one method) the mean score and the band from minimum to maximum.
 
@@ -87,8 +86,8 @@ def plot_runs(
     axes = figure.add_subplot()
     drawn, top, episodes = [np.zeros(1, np.int64)], 0.0, set()
     for (label, runs), colour in zip(groups.items(), COLOURS, strict=False):
-        steps, scores = _common_scores(label, runs, score)
-        scores = scores * scale
+        steps, values = _common_values(label, runs, score.column)
+        scores = score.of(values)
         axes.fill_between(steps, scores.min(0), scores.max(0), color=colour, alpha=0.18, linewidth=0)
         seeds = f"{len(runs)} seed" + "s" * (len(runs) > 1)
         axes.plot(steps, scores.mean(0), color=colour, linewidth=1.8, label=f"{label} ({seeds})")
@@ -97,8 +96,8 @@ def plot_runs(
         episodes.update(_episodes_text(run) for run in runs)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold")
     rule = f"mean over seeds, band: minimum to maximum; each point of a seed: {', '.join(sorted(episodes))}"
-    _style(axes, rule, _score_label(score, scale))
-    _finish_score_axis(axes, top, scale)
+    _style(axes, rule, score.label)
+    _finish_score_axis(axes, top, score)
     _finish_step_axis(axes, np.concatenate(drawn), intervals=6, named=True)
     axes.legend(frameon=False, fontsize=9, loc="upper left")
     return _save(figure, path)
@@ -116,22 +115,20 @@ def _panels(has_score: bool, losses: int) -> "tuple[Figure, list[Axes]]":
     return figure, panels + [figure.add_subplot(grid[has_score + row, column]) for row, column in places]
 
 
-def _draw_score(
-    axes: "Axes", run: RunDirectory, evaluations: Mapping[str, np.ndarray], score: str, scale: float
-) -> None:
-    known = np.isfinite(evaluations[score])
-    steps, values = evaluations["step"][known], evaluations[score][known] * scale
+def _draw_score(axes: "Axes", run: RunDirectory, evaluations: Mapping[str, np.ndarray], score: ScoreRule) -> None:
+    known = np.isfinite(evaluations[score.column])
+    steps, values = evaluations["step"][known], score.of(evaluations[score.column][known])
     axes.plot(steps, values, color=COLOURS[0], linewidth=1.8, marker="o", markersize=3.5, clip_on=False)
     if len(values):
         axes.annotate(f"last: {values[-1]:.4g}", (steps[-1], values[-1]), **LAST_LABEL)
     rule, top = f"each point: {_episodes_text(run)}", values.max(initial=0.0)
-    error = _standard_error(run, steps, score)
+    error = _standard_error(run, steps, score.column)
     if error is not None:
-        low, high = values - scale * error, values + scale * error
+        low, high = values - score.slope * error, values + score.slope * error
         axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.18, linewidth=0)
         rule, top = f"{rule}; band: one standard error", high.max(initial=0.0)
-    _style(axes, rule, _score_label(score, scale))
-    _finish_score_axis(axes, top, scale)
+    _style(axes, rule, score.label)
+    _finish_score_axis(axes, top, score)
 
 
 def _draw_loss(axes: "Axes", train: Mapping[str, np.ndarray], name: str) -> None:
@@ -173,22 +170,22 @@ def _loss_names(train: Mapping[str, np.ndarray]) -> list[str]:
     return [name for name in known if not name.startswith(VALIDATION)][:MAX_LOSSES]
 
 
-def _common_scores(label: str, runs: Sequence[RunDirectory], score: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps [n] at which every run has a score, and the scores [runs, n]."""
+def _common_values(label: str, runs: Sequence[RunDirectory], column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Steps [n] at which every run has a value in the column, and the values [runs, n]."""
     tables = [run.read("eval") for run in runs]
-    found = [dict(zip(table["step"].tolist(), table.get(score, []), strict=False)) for table in tables]
-    common = sorted(set.intersection(*(set(scores) for scores in found))) if found else []
+    found = [dict(zip(table["step"].tolist(), table.get(column, []), strict=False)) for table in tables]
+    common = sorted(set.intersection(*(set(values) for values in found))) if found else []
     if not common:
-        raise ValueError(f"the runs of {label!r} share no step with an evaluation score {score!r}")
-    return np.array(common), np.array([[scores[step] for step in common] for scores in found])
+        raise ValueError(f"the runs of {label!r} share no step with an evaluation's {column!r}")
+    return np.array(common), np.array([[values[step] for step in common] for values in found])
 
 
-def _standard_error(run: RunDirectory, steps: np.ndarray, score: str) -> np.ndarray | None:
+def _standard_error(run: RunDirectory, steps: np.ndarray, column: str) -> np.ndarray | None:
     """Standard error [n] of the mean over the episodes at each step (0 for a single one); None without episodes."""
     episodes = run.read("episodes")
-    if score not in episodes:
+    if column not in episodes:
         return None
-    samples = [episodes[score][episodes["step"] == step] for step in steps]
+    samples = [episodes[column][episodes["step"] == step] for step in steps]
     return np.array([np.std(s, ddof=1) / np.sqrt(len(s)) if len(s) > 1 else 0.0 for s in samples])
 
 
@@ -198,10 +195,6 @@ def _episodes_text(run: RunDirectory) -> str:
         return "one evaluation"
     fewest, most = counts.min(), counts.max()
     return f"mean of {fewest if fewest == most else f'{fewest} to {most}'} episodes"
-
-
-def _score_label(score: str, scale: float) -> str:
-    return f"{score} (%)" if scale == 100 else score
 
 
 def _style(axes: "Axes", title: str, label: str) -> None:
@@ -216,8 +209,8 @@ def _style(axes: "Axes", title: str, label: str) -> None:
         axes.spines[side].set_color("0.7")
 
 
-def _finish_score_axis(axes: "Axes", top: float, scale: float) -> None:
-    if scale == 100:
+def _finish_score_axis(axes: "Axes", top: float, score: ScoreRule) -> None:
+    if score.is_share:
         axes.set_ylim(0, min(max(1.15 * top, 10), 110))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from offlow_core.evaluation import Evaluator, Policy, summarise
-from offlow_core.option_checks import check
+from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
 from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.command_line import fail, read_record
@@ -61,6 +61,8 @@ def evaluate_command(
     checkpoint = find_checkpoint(run, settings.checkpoint)
     step = checkpoint.meta["step"]
     task = resolve(options.env_name, options.suite)
+    if task.make_environment is None:
+        raise OptionError(f"{task.name} has no environment, so nothing can be evaluated; name one with --environment")
     environment = task.make_environment()
     shape, action_dim = environment.observation_space.shape, environment.action_space.shape[0]
     environment.close()
@@ -77,10 +79,10 @@ def evaluate_command(
     path.unlink(missing_ok=True)
     Table(path).append(step, [record.row() for record in records])
     means = summarise(records)
-    scores = task.score_scale * np.array([record.row()[task.score_name] for record in records])
+    scores = task.score.of(np.array([record.row()[task.score.column] for record in records]))
     error = scores.std() / np.sqrt(len(scores))
     print(f"{run.path}: {settings.policy} after step {step}, {len(records)} episodes")
-    print(f"  {task.score_name} score {task.score(means):.1f} (standard error {error:.1f})")
+    print(f"  {task.score.name} {task.score.of_means(means):.1f} (standard error {error:.1f})")
     print(f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}")
     return 0
 

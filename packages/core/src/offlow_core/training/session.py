@@ -56,6 +56,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     options = options_of(runs, command, program.variants) if runs else command.options
     require_extras(options)
     task = resolve(options.env_name, options.suite)
+    _require_environment(task, options)
     dataset = task.load_dataset()
     check_same_data(runs, dataset)
     print(describe(task, dataset), file=sys.stderr)
@@ -65,10 +66,9 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
         new = create_runs(options, task, make_manifest(program, task, dataset), learner.seeds)
         runs = [stack.enter_context(run) for run in new]
     stack.enter_context(_ending_recorded(runs))
-    evaluator = Evaluator(task.make_environment, num_envs=options.eval_envs, num_workers=options.eval_workers)
-    stack.enter_context(evaluator)
+    evaluator = _make_evaluator(task, options, stack)
     members = [_make_member(run, options, stack) for run in runs]
-    loop = TrainingLoop(learner, members, evaluator, task.score, loop_settings(options))
+    loop = TrainingLoop(learner, members, evaluator, task.score.of_means, loop_settings(options))
     if command.resume is not None:
         loop.resume()
         for run, seed in zip(runs, learner.seeds, strict=True):
@@ -89,6 +89,23 @@ def require_extras(options: RunOptions) -> None:
                 f"these options need the extra `{extra}`, which is not installed: "
                 f"uv run --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
             )
+
+
+def _require_environment(task: Task, options: RunOptions) -> None:
+    """Without an environment there is neither online training nor a film; that there is no evaluation is said."""
+    if task.make_environment is not None:
+        return
+    for name in ("online_steps", "video_episodes"):
+        if getattr(options, name) > 0:
+            raise OptionError(f"{name} needs an environment, and {task.name} has none; name one with --environment")
+    print(f"{task.name} has no environment: it is trained on without evaluation", file=sys.stderr)
+
+
+def _make_evaluator(task: Task, options: RunOptions, stack: ExitStack) -> Evaluator | None:
+    if task.make_environment is None:
+        return None
+    evaluator = Evaluator(task.make_environment, num_envs=options.eval_envs, num_workers=options.eval_workers)
+    return stack.enter_context(evaluator)
 
 
 @contextmanager
@@ -127,14 +144,14 @@ def describe(task: Task, dataset: Dataset) -> str:
 def finish(member: Member, loop: TrainingLoop, index: int, task: Task, options: RunOptions, wall_s: float) -> None:
     """Pictures, final scores and the closing line of one finished run."""
     run = member.run
-    plot_run(run, score=task.score_name, scale=task.score_scale, phases=loop.phase_starts)
+    plot_run(run, score=task.score, phases=loop.phase_starts)
     if options.video_episodes > 0:
         loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
     scores = final_scores(run)
     timing = {"wall_s": round(wall_s, 1), "evaluation_s": round(loop.evaluation_s, 1)}
     run.set_status("finished", scores=scores, timing=timing)
     text = ", ".join(f"{rule} {value:.1f}" for rule, value in scores.items()) or "no evaluation"
-    print(f"{run.path}: {task.score_name} score: {text}; see {run.path / 'learning_curve.png'}")
+    print(f"{run.path}: {task.score.name}: {text}; see {run.path / 'learning_curve.png'}")
 
 
 def final_scores(run: RunDirectory) -> dict[str, float]:

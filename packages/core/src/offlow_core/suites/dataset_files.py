@@ -1,0 +1,30 @@
+"""Files of datasets, whatever the suite."""
+
+import hashlib
+from pathlib import Path
+
+from tqdm import tqdm
+
+from offlow_core.data.validation import DatasetError
+
+
+def given_files(train: Path) -> dict[str, Path]:
+    """A user's own files by role: the training file, and the validation file if one lies beside it."""
+    if not train.exists():
+        raise DatasetError(f"{train}: there is no such file (dataset_path).")
+    validation = train.with_name(f"{train.stem}-val{train.suffix}")
+    return {"train": train, "validation": validation} if validation.exists() else {"train": train}
+
+
+def fingerprint(role: str, path: Path) -> dict:
+    """Role, name, size and SHA-256 of a file, for the manifest of a run."""
+    digest = hashlib.sha256()
+    size = path.stat().st_size
+    bar = tqdm(
+        total=size, desc=f"checksum of {path.name}", unit="B", unit_scale=True, delay=2, leave=False, disable=None
+    )
+    with path.open("rb") as file, bar:
+        while block := file.read(1 << 22):
+            digest.update(block)
+            bar.update(len(block))
+    return {"role": role, "name": path.name, "bytes": size, "sha256": digest.hexdigest()}
