@@ -275,7 +275,7 @@ def test_online_steps(toys, make_options, balanced):
     assert all(np.isfinite(value) for value in metrics.values())
     assert ("bc/bc_flow_loss" in metrics) == (make_options is fac_options)
     assert "online/episode_return" in metrics
-    assert learner.state_arrays(0)["stage/replay/rewards"].shape == (6,)
+    assert learner.state_arrays(0)["stage/online/replay/rewards"].shape == (6,)
     assert any((before[name] != value).any() for name, value in agent_arrays(learner).items() if "flow" in name)
 
 

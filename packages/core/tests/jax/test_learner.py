@@ -81,6 +81,37 @@ def test_phases_hand_over_and_metrics_are_per_seed(states):
     assert metrics[0]["loss"] != metrics[1]["loss"]
 
 
+def test_columns_are_made_once_and_continue_from_a_checkpoint(states):
+    learner = make_learner(states, validation=states)
+    learner.enter(learner.phases[0])
+    learner.advance(-3, 3)
+    learner.enter(learner.phases[1])
+    learner.advance(0, 2)
+    saved = [learner.state_arrays(i) for i in range(2)]
+    assert saved[0]["stage/second/train/shift"].tolist() == [3.0] * len(states)
+    assert saved[0]["stage/second/validation/shift"].tolist() == [1003.0] * len(states)
+    again = make_learner(states, validation=states)
+    again.load_state_arrays(saved)
+    again.enter(again.phases[1])
+    for each in (learner, again):
+        each.advance(2, 3)
+    # Made anew, the columns would hold the count 5.
+    assert again.metrics() == learner.metrics()
+    assert again.validation_metrics(5) == learner.validation_metrics(5)
+    assert [a.tolist() for a in again.state_arrays(1).values()] == [
+        a.tolist() for a in learner.state_arrays(1).values()
+    ]
+
+
+def test_what_one_phase_saved_is_not_given_to_the_next(states):
+    learner = make_learner(states)
+    learner.load_state_arrays([{**make_learner(states).state_arrays(i), "stage/first/x": np.ones(1)} for i in (0, 1)])
+    assert "stage/first/x" in learner.state_arrays(0)  # nothing entered: what was loaded stays
+    learner.enter(learner.phases[1])
+    learner.advance(0, 1)
+    assert [name for name in learner.state_arrays(0) if name.startswith("stage/")] == ["stage/second/train/shift"]
+
+
 def test_held_out_metrics_depend_on_the_step_alone(states):
     learner = make_learner(states, seeds=(0,), validation=states)
     learner.enter(learner.phases[1])

@@ -123,7 +123,7 @@ def test_cut_saved_and_restored_in_the_middle_of_an_episode_equals_uninterrupted
     whole = train(make(), ONLINE)
     first = train(make(), 2, 4)
     saved = arrays_of(first)
-    assert any(arrays["stage/interaction/actions"].size for arrays in saved)  # an episode is under way
+    assert any(arrays["stage/online/interaction/actions"].size for arrays in saved)  # an episode is under way
     second = make()
     second.load_state_arrays(saved)
     train(second, 5, 1, start=OFFLINE + 6)
@@ -170,10 +170,10 @@ def test_episodes_are_reported_and_transitions_kept():
     metrics, arrays = learner.metrics()[0], learner.state_arrays(0)
     length = metrics["online/episode_length"]
     assert metrics["online/episode_return"] == 100 * length + length * (length + 1) / 2
-    assert arrays["stage/replay/rewards"].shape == (ONLINE,)
-    ends = np.flatnonzero(arrays["stage/replay/masks"] == 0)
-    assert (arrays["stage/replay/next_observations"][ends, 0] > 2).all()
-    assert set(np.flatnonzero(arrays["stage/replay/next_observations"][:, 0] > 2)) == set(ends)
+    assert arrays["stage/online/replay/rewards"].shape == (ONLINE,)
+    ends = np.flatnonzero(arrays["stage/online/replay/masks"] == 0)
+    assert (arrays["stage/online/replay/next_observations"][ends, 0] > 2).all()
+    assert set(np.flatnonzero(arrays["stage/online/replay/next_observations"][:, 0] > 2)) == set(ends)
 
 
 @pytest.mark.parametrize(

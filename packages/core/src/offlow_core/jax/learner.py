@@ -13,7 +13,7 @@ from offlow_core.jax.networks import Array
 from offlow_core.jax.online import OnlinePhase
 from offlow_core.jax.phases import OfflinePhase, PhaseStore, Stage, Surroundings
 from offlow_core.jax.seed_axis import one_seed, stack_seeds
-from offlow_core.jax.state_arrays import all_finite, from_arrays, to_arrays
+from offlow_core.jax.state_arrays import all_finite, from_arrays, part_of, to_arrays
 from offlow_core.jax.streams import stream_key
 from offlow_core.jax.updates import Metrics
 
@@ -43,13 +43,15 @@ class JaxLearner:
         self._finite = jax.jit(all_finite)
         self._metrics: Metrics = {}
         self._stage: Stage | None = None
+        self._phase = self.phases[0]
         self._saved_stage: list[dict[str, np.ndarray]] = [{} for _ in seeds]
 
     def enter(self, phase: OfflinePhase | OnlinePhase) -> bool:
         if phase.store is not None and self._load_stored(phase.store):
             return False
-        self._stage = phase.open(self.state, self._around)
-        for i, arrays in enumerate(self._saved_stage):
+        self._stage, self._phase = phase.open(self.state, self._around), phase
+        for i, saved in enumerate(self._saved_stage):
+            arrays = part_of(saved, f"{phase.name}/")
             if arrays:
                 self._stage.load_state_arrays(i, arrays)
         self._saved_stage = []
@@ -80,7 +82,10 @@ class JaxLearner:
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         agent = to_arrays(one_seed(self.state, index))
         # Before any phase is entered there is what was loaded: of a run, say, that has nothing left to do.
-        stage = self._saved_stage[index] if self._stage is None else self._stage.state_arrays(index)
+        if self._stage is None:
+            stage = self._saved_stage[index]
+        else:
+            stage = {f"{self._phase.name}/{name}": v for name, v in self._stage.state_arrays(index).items()}
         return {AGENT + name: v for name, v in agent.items()} | {STAGE + name: v for name, v in stage.items()}
 
     def close(self) -> None:
@@ -108,11 +113,6 @@ def jitted_policy(act: Callable[[Any, Array, Array], Array], action_dim: int) ->
         return act(state, observations, jax.vmap(lambda key: jax.random.normal(key, (action_dim,)))(keys))
 
     return jax.jit(policy)
-
-
-def part_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names start with the prefix, by the rest of their names."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _per_seed(metrics: Metrics, num_seeds: int) -> list[dict[str, float]]:

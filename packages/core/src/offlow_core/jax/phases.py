@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.seed_axis import over_seeds
+from offlow_core.jax.state_arrays import part_of
 from offlow_core.jax.streams import stream_keys
 from offlow_core.jax.updates import Metrics, Update, build_block
 from offlow_core.training.learner import Phase
@@ -71,8 +73,8 @@ class Stage(Protocol):
 class OfflinePhase(Phase):
     """A phase on the dataset.
 
-    `prepare(state, data, name)` makes columns for the training set and, with another name, for the validation set;
-    `validate(state, batch, key)` gives losses without updating.
+    `prepare(state, data, name)` makes columns for the training set and, with another name, for the validation set,
+    before the first update of the phase; `validate(state, batch, key)` gives losses without updating.
     """
 
     update: Update
@@ -82,45 +84,63 @@ class OfflinePhase(Phase):
     store: PhaseStore | None = None
 
     def open(self, state: Any, around: Surroundings) -> Stage:
-        """Derive the columns from the state and build the programs."""
-        return _OfflineStage(self, state, around)
+        """Build the programs."""
+        return _OfflineStage(self, around)
 
 
 class _OfflineStage:
-    def __init__(self, phase: OfflinePhase, state: Any, around: Surroundings):
+    def __init__(self, phase: OfflinePhase, around: Surroundings):
         seeds = around.seeds
+        self._phase = phase
         self._block = build_block(phase.update, around.sampler, phase.batch_size, len(seeds))
         self._keys = stream_keys(seeds, f"data/{phase.name}"), stream_keys(seeds, f"noise/{phase.name}")
-        self._data = around.train
-        prepare = phase.prepare or (lambda state, data, name: {})
-        self._columns = prepare(state, around.train, "train")
+        self._data = {"train": around.train}
         self._validate = None
         if phase.validate is not None and around.validation is not None:
             sampler = Sampler(frame_stack=around.sampler.frame_stack)
             self._validate = _validation_program(phase, sampler, len(seeds))
-            self._validation = (
-                prepare(state, around.validation, "validation"),
-                stream_keys(seeds, f"validation/{phase.name}"),
-                around.validation,
-            )
+            self._validation_keys = stream_keys(seeds, f"validation/{phase.name}")
+            self._data["validation"] = around.validation
+        self._columns: dict[str, Columns] = {}
+        self._loaded: list[dict[str, np.ndarray]] = [{} for _ in seeds]
 
     def advance(self, state: Any, step: int, steps: int) -> tuple[Any, Metrics]:
-        return self._block(state, self._columns, *self._keys, self._data, step, steps)
+        self._prepare(state)
+        return self._block(state, self._columns["train"], *self._keys, self._data["train"], step, steps)
 
     def validation_metrics(self, state: Any, step: int) -> Metrics:
         if self._validate is None:
             return {}
-        metrics = self._validate(state, *self._validation, step)
+        self._prepare(state)
+        columns, data = self._columns["validation"], self._data["validation"]
+        metrics = self._validate(state, columns, self._validation_keys, data, step)
         return {f"validation/{name}": values for name, values in metrics.items()}
 
     def close(self) -> None:
         pass
 
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
-        return {}
+        """The columns, which can take longer to make again than to store."""
+        return {
+            f"{part}/{name}": np.asarray(values[index])
+            for part, columns in self._columns.items()
+            for name, values in columns.items()
+        }
 
     def load_state_arrays(self, index: int, arrays: dict[str, np.ndarray]) -> None:
-        pass
+        self._loaded[index] = arrays
+
+    def _prepare(self, state: Any) -> None:
+        """Columns of all parts of the data, once: loaded if every seed brought them, else made."""
+        if self._columns:
+            return
+        for part, data in self._data.items():
+            loaded = [part_of(arrays, f"{part}/") for arrays in self._loaded]
+            if all(loaded):
+                self._columns[part] = jax.tree.map(lambda *values: jnp.stack(values), *loaded)
+            else:
+                prepare = self._phase.prepare or (lambda state, data, name: {})
+                self._columns[part] = prepare(state, data, part)
 
 
 def _validation_program(phase: OfflinePhase, sampler: Sampler, num_seeds: int) -> Callable:
