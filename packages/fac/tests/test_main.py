@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -94,6 +95,25 @@ def test_a_fac_run_from_end_to_end(cube, tmp_path, capfd):
     assert manifest["dataset"]["transitions"] == {"train": 3 * 14, "validation": 14}
     shown = capfd.readouterr()
     assert str(run.path / "learning_curve.png") in shown.out
+
+
+def test_a_run_on_a_d4rl_file(tmp_path):
+    random = np.random.default_rng(0)
+    last = np.arange(60) % 20 == 19
+    path = tmp_path / "hopper.hdf5"
+    with h5py.File(path, "w") as file:
+        file["observations"] = random.random((60, 11), np.float32)
+        file["actions"] = random.uniform(-1, 1, (60, 3)).astype(np.float32)
+        file["rewards"] = random.random(60, np.float32)
+        file["terminals"], file["timeouts"] = np.zeros(60, bool), last
+    words = ["--env_name=hopper-medium-v2", f"--dataset_path={path}", *FQL, *EVALUATION, "--offline_steps=2"]
+    assert main([*words, f"--save_dir={tmp_path / 'runs'}"]) == 0
+    (run,) = runs_in(tmp_path / "runs")
+    assert run.manifest["dataset"]["transitions"] == {"train": 3 * 19}
+    assert run.manifest["semantics"]["dataset_rules"]["name"] == "fql"
+    evaluations = run.read("eval")
+    normalised = 100 * (evaluations["return"] + 20.272305) / (3234.3 + 20.272305)
+    np.testing.assert_allclose(evaluations["score"], normalised, rtol=1e-6)
 
 
 def test_a_saved_policy_is_evaluated(maze, tmp_path, capsys):

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from offlow_core.option_checks import OptionError
-from offlow_core.suites import canonical_name
+from offlow_core.suites import canonical_name, resolve
 from offlow_fac.presets import preset, table
 
 OGBENCH_TASKS = [f"task{number}" for number in range(1, 6)]
@@ -37,6 +37,7 @@ def test_rows_are_canonical_names_with_a_source_and_ogbench_tasks_keep_the_paper
     published = table(name, agent)
     for task, settings in published.rows.items():
         assert canonical_name(task) == task
+        assert resolve(task).suite == ("ogbench" if "singletask" in task else "d4rl")
         assert published.sources[task]
         assert settings.get("success_timing") == ("post" if "singletask" in task else None)
 

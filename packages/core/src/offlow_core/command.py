@@ -8,6 +8,11 @@ from collections.abc import Sequence
 # Words -> (module, what it does). The module's `main(arguments, program)` parses and runs; it is imported only when
 # its command is called.
 COMMANDS = {
+    ("data", "list"): ("offlow_core.commands.data_list", "show which datasets there are, and which are here"),
+    ("data", "info"): ("offlow_core.commands.data_info", "show what a dataset or a file holds"),
+    ("data", "download"): ("offlow_core.commands.data_download", "fetch datasets before they are needed"),
+    ("data", "validate"): ("offlow_core.commands.data_validate", "look for faults in a dataset or a file"),
+    ("data", "convert"): ("offlow_core.commands.data_convert", "write a dataset in another format"),
     ("data", "collect"): (
         "offlow_core.commands.data_collect",
         "make an OGBench data set with the scripted oracles of the ogbench package",

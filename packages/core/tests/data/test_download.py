@@ -4,6 +4,7 @@ import errno
 import hashlib
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -190,6 +191,8 @@ def test_the_error_says_where_to_get_the_file_and_where_to_put_it(server, target
         download(server.address, target, progress=False)
     assert f"\n  {server.address}\n" in str(error.value)
     assert str(error.value).endswith(f"\n  {target}")
+    assert (error.value.reason, error.value.disk_full) == ("the server answers 404 Not Found", False)
+    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
     assert server.requests == [None]
 
 
@@ -209,8 +212,11 @@ def test_offline_mode_asks_nobody(server, target, monkeypatch):
 
 def test_too_little_room_is_noticed_before_the_download(server, target, monkeypatch):
     monkeypatch.setattr(module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(DownloadError, match=r"the disk is full \(2097152 more bytes are needed, 1000 are free\)"):
+    with pytest.raises(
+        DownloadError, match=r"the disk is full \(2097152 more bytes are needed, 1000 are free\)"
+    ) as error:
         download(server.address, target, progress=False)
+    assert error.value.disk_full
     assert not target.exists()
 
 

@@ -3,7 +3,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from offlow_core.suites import SuiteOptions, resolve
+from offlow_core.suites import SuiteOptions, mujoco_repairs, resolve
 from offlow_core.suites.mujoco_repairs import RepairError, margins_add_up, restore_contact_margin
 
 ANT = "antmaze-medium-navigate-singletask-v0"
@@ -54,9 +54,7 @@ def test_models_with_several_margins_are_refused_and_left_alone():
 
 @pytest.mark.parametrize("name", [ANT, "antsoccer-arena-navigate-singletask-v0"])
 def test_ant_tasks_are_repaired_recorded_and_announced_once(name, capsys):
-    from offlow_core.suites import ogbench_environment
-
-    ogbench_environment._announced.clear()
+    mujoco_repairs._announced.clear()
     task = resolve(name)
     for _ in range(2):
         assert set(task.make_environment().unwrapped.model.geom_margin) == {0.005 if margins_add_up() else 0.01}

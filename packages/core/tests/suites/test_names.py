@@ -5,7 +5,7 @@ import gymnasium
 import pytest
 
 from offlow_core.suites import SuiteOptions, TaskNameError, canonical_name, resolve, task_names
-from offlow_core.suites.ogbench_names import FAMILIES, parse
+from offlow_core.suites.ogbench_names import FAMILIES, all_names, parse
 from offlow_core.suites.score import SUCCESS
 
 
@@ -45,17 +45,17 @@ def test_a_task_has_its_names_and_its_time_limit():
     assert task.score.of_means({"success": 0.25}) == 25
 
 
-def test_every_name_resolves():
+def test_every_name_of_ogbench_resolves():
     # 8 mazes x 2 types, 3 x explore, 8 x 2 of other mazes, 9 x 2 of manipulation; visual without point and soccer.
-    datasets = {parse(resolve(name).name).dataset for name in task_names()}
+    datasets = {parse(resolve(name).name).dataset for name in all_names()}
     state = {name for name in datasets if not name.startswith("visual-")}
     assert len(state) == 4 * 2 + (4 * 2 + 3) + 3 * 2 + 2 * 2 + 9 * 2
     assert len(datasets) == len(state) + (4 * 2 + 3) + 3 * 2 + 9 * 2
-    assert len(task_names()) == 6 * len(datasets)
-    assert len({canonical_name(name) for name in task_names()}) == 5 * len(datasets)
+    assert len(all_names()) == 6 * len(datasets)
+    assert len({canonical_name(name) for name in all_names()}) == 5 * len(datasets)
 
 
-@pytest.mark.parametrize("name", [n for n in task_names() if parse(n).dataset_type in ("navigate", "play")])
+@pytest.mark.parametrize("name", [n for n in all_names() if parse(n).dataset_type in ("navigate", "play")])
 def test_environments_and_time_limits_are_those_of_the_package(name):
     import ogbench  # noqa: F401 (registers the environments)
 
@@ -82,11 +82,10 @@ def test_default_tasks_are_those_of_the_package(family):
         ("cube-single-play-singletask-task6-v0", "unknown task .*cube-single-play-singletask-task5-v0"),
         ("antmaze-giant-explore-singletask-v0", "unknown task .*antmaze-giant"),
         ("visual-pointmaze-large-navigate-singletask-v0", "unknown task"),
-        ("zzz", "unknown task 'zzz'; expected an OGBench single-task name such as"),
-        ("antmaze-large-play-v2", "is a D4RL task, but this version has no D4RL suite: only its configuration"),
-        ("pen-human-v1", "is a D4RL task"),
-        ("halfcheetah-medium-expert-v2", "is a D4RL task"),
-        ("D4RL/door/human-v2", "is a Minari dataset, but this version has no Minari suite"),
+        ("zzz", r"unknown task 'zzz'; expected a name such as .* \(OGBench\), hopper-medium-v2 \(D4RL\)"),
+        ("antmaze-large-play-v1", "nearest names are: antmaze-large-play-v"),
+        ("D4RL/door/human", "nearest names are: D4RL/door/human-v2"),
+        ("own/my data", r"unknown task .*or own/LABEL \(data of your own\)"),
     ],
 )
 def test_unknown_names_are_refused_with_help(name, message):
@@ -95,16 +94,33 @@ def test_unknown_names_are_refused_with_help(name, message):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"success_timing": "later"}, "one of"), ({"frame_stack": 0}, "at least 1")]
+    ("options", "message"),
+    [
+        ({"success_timing": "later"}, "one of"),
+        ({"frame_stack": 0}, "at least 1"),
+        ({"d4rl_goal_seed": -1}, "d4rl_goal_seed must be at least 0, got -1"),
+    ],
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         SuiteOptions(**options)
 
 
-def test_resolving_imports_no_simulator():
+@pytest.mark.parametrize("name", ["cube-single-play-singletask-v0", "antmaze-umaze-v0", "D4RL/pen/human-v2", "own/x"])
+def test_resolving_imports_no_simulator(name):
+    heavy = ("mujoco", "ogbench", "gymnasium_robotics", "h5py", "jax", "torch")
     script = (
-        "import sys; from offlow_core.suites import resolve; resolve('cube-single-play-singletask-v0');"
-        "sys.exit(any(name in sys.modules for name in ('mujoco', 'ogbench', 'jax', 'torch')))"
+        f"import sys; from offlow_core.suites import resolve; resolve({name!r});"
+        f"print([name for name in {heavy} if name in sys.modules])"
     )
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_all_names_can_be_listed():
+    assert {"cube-single-play-singletask-v0", "hopper-medium-v2", "D4RL/door/human-v2"} < set(task_names())
+    assert {resolve(name).suite for name in task_names()} == {"ogbench", "d4rl", "minari"}
+
+
+def test_own_data_come_before_a_minari_dataset_of_that_name():
+    assert resolve("own/mine-v0").suite == "own"

@@ -72,6 +72,14 @@ def test_episodes_and_seeds_start_differently_and_reproducibly():
     assert set(first.observations[:, 1]).isdisjoint(goals[0])
 
 
+def test_a_shift_of_rewards_reaches_transitions_but_not_returns():
+    plain, shifted = Interaction(Maze, [0]), Interaction(Maze, [0], reward_shift=-1.0)
+    for one, other in zip(walk(plain, *[0.1] * 4), walk(shifted, *[0.1] * 4), strict=True):
+        assert other["rewards"] == one["rewards"] - 1
+        assert other["rewards"].dtype == np.float32
+    assert plain.last_episodes() == shifted.last_episodes()
+
+
 def test_the_last_episode_is_summed_up():
     interaction = Interaction(Maze, [0])
     assert interaction.last_episodes() == [{}]

@@ -31,6 +31,7 @@ def fql_phases(agent: Fql, options: FqlOptions, task: Task) -> list[OfflinePhase
         update=update,
         batch_size=batch_size,
         make_environment=task.make_environment,
+        reward_shift=task.reward_shift,
         buffer_size=options.buffer_size,
         balanced=options.balanced_sampling,
     )

@@ -27,7 +27,18 @@ _CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, Connecti
 
 
 class DownloadError(UserError, RuntimeError):
-    """A file could not be had; the message says how to get it by hand."""
+    """A file could not be had; the message says how to get it by hand, `reason` only why.
+
+    With `disk_full`, what was received is kept for the next attempt, and another address would not help.
+    """
+
+    def __init__(self, message: str, reason: str, disk_full: bool = False):
+        super().__init__(message, reason, disk_full)
+        self.reason = reason
+        self.disk_full = disk_full
+
+    def __str__(self) -> str:
+        return self.args[0]
 
 
 def download(
@@ -42,14 +53,16 @@ def download(
     if target.exists():
         return target
     if os.environ.get(OFFLINE_VARIABLE, "0") not in ("", "0"):
-        raise DownloadError(_by_hand(url, target, f"downloads are switched off ({OFFLINE_VARIABLE} is set)"))
+        reason = f"downloads are switched off ({OFFLINE_VARIABLE} is set)"
+        raise DownloadError(_by_hand(url, target, reason), reason)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked_part(target) as part:
             if part is not None:
                 _Transfer(url, target, part, expected_bytes, progress).run(sha256)
     except (OSError, http.client.HTTPException) as error:
-        raise DownloadError(_by_hand(url, target, _reason(error))) from error
+        reason = _reason(error)
+        raise DownloadError(_by_hand(url, target, reason), reason, _is_disk_full(error)) from error
     return target
 
 
@@ -189,8 +202,12 @@ def _locked_part(target: Path) -> Iterator[BinaryIO | None]:
     yield None
 
 
+def _is_disk_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _is_disk_full(error):
         return f"the disk is full ({error.strerror}); what was received is kept and resumed when there is room"
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answers {error.code} {error.reason}"

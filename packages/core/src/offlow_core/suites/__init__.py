@@ -1,25 +1,19 @@
 """What a task name means: name -> dataset, environment and score rule. Nobody else looks into a task name."""
 
 import difflib
-import re
 
 from offlow_core.errors import UserError
-from offlow_core.suites import ogbench
+from offlow_core.suites import d4rl, minari, ogbench, own
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import EnvironmentFactory, Task
 
 __all__ = ["EnvironmentFactory", "SuiteOptions", "Task", "TaskNameError", "canonical_name", "resolve", "task_names"]
 
-_D4RL_NAME = re.compile(
-    r"(halfcheetah|hopper|walker2d|ant)-(random|medium|expert|medium-replay|full-replay|medium-expert)-v\d"
-    r"|antmaze-(umaze|medium|large)(-play|-diverse)?-v\d"
-    r"|(pen|door|hammer|relocate)-(human|cloned|expert)-v\d"
-    r"|kitchen-(complete|partial|mixed)-v\d"
-)
+SUITES = (ogbench, d4rl, own, minari)
+"""Each has parse(name) -> parts with a `canonical` name, or None; task(parts, options); all_names().
 
-
-SUITES = (ogbench,)
-"""Each has parse(name) -> parts with a `canonical` name, or None; task(parts, options); all_names()."""
+The first that knows a name has it: own/LABEL may look like the id of a Minari dataset.
+"""
 
 
 class TaskNameError(UserError, ValueError):
@@ -29,7 +23,8 @@ class TaskNameError(UserError, ValueError):
 def resolve(name: str, options: SuiteOptions = SuiteOptions()) -> Task:  # noqa: B008 (immutable)
     """The task of this name; TaskNameError with the nearest names where there is none.
 
-    Cheap: imports no simulator and touches no file before the task's callables are used.
+    Cheap: imports no simulator, and touches no file before the task's callables are used, but for the metadata of a
+    Minari dataset, in which stands what the task is (DatasetError where they cannot be had).
     """
     for suite in SUITES:
         parsed = suite.parse(name)
@@ -50,14 +45,10 @@ def task_names() -> list[str]:
 
 
 def _explain_unknown(name: str) -> str:
-    if "/" in name:
-        return f"{name!r} is a Minari dataset, but this version has no Minari suite; use an OGBench single-task name."
-    if _D4RL_NAME.fullmatch(name):
-        return (
-            f"{name!r} is a D4RL task, but this version has no D4RL suite: only its configuration resolves "
-            "(--print_config). Use an OGBench single-task name, such as cube-single-play-singletask-v0."
-        )
     near = difflib.get_close_matches(name, task_names(), n=5, cutoff=0.6)
     if not near:
-        return f"unknown task {name!r}; expected an OGBench single-task name such as cube-single-play-singletask-v0."
+        return (
+            f"unknown task {name!r}; expected a name such as cube-single-play-singletask-v0 (OGBench), "
+            "hopper-medium-v2 (D4RL), mujoco/hopper/medium-v0 (Minari) or own/LABEL (data of your own)."
+        )
     return f"unknown task {name!r}; the nearest names are: {', '.join(near)}."

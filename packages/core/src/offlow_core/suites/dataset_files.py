@@ -1,10 +1,12 @@
 """Files of datasets, whatever the suite."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tqdm import tqdm
 
+from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.data.validation import DatasetError
 
 
@@ -14,6 +16,17 @@ def given_files(train: Path) -> dict[str, Path]:
         raise DatasetError(f"{train}: there is no such file (dataset_path).")
     validation = train.with_name(f"{train.stem}-val{train.suffix}")
     return {"train": train, "validation": validation} if validation.exists() else {"train": train}
+
+
+def load_files(source: str, paths: Mapping[str, Path], read: Callable[[Path], Transitions]) -> Dataset:
+    """The dataset in these files, by role; `source` says how they were found, for the manifest of a run."""
+    parts = {role: read(path) for role, path in paths.items()}
+    origin = {
+        "source": source,
+        "files": [fingerprint(role, path) for role, path in paths.items()],
+        "transitions": {role: len(part) for role, part in parts.items()},
+    }
+    return Dataset(parts["train"], parts.get("validation"), origin)
 
 
 def fingerprint(role: str, path: Path) -> dict:

@@ -7,6 +7,9 @@
 """
 
 import functools
+import sys
+from collections.abc import Callable
+from multiprocessing import parent_process
 
 import gymnasium
 import numpy as np
@@ -21,6 +24,9 @@ _TWO_SPHERES = """
   </worldbody>
 </mujoco>
 """
+
+
+_announced: set[str] = set()
 
 
 class RepairError(UserError, ValueError):
@@ -55,8 +61,22 @@ def restore_contact_margin(model) -> None:
     model.geom_margin[:] = largest / 2
 
 
+def announce_margins(environment: str) -> None:
+    """Say on stderr that contact margins are restored: once per environment, and not in worker processes."""
+    if parent_process() is None and environment not in _announced:
+        _announced.add(environment)
+        print(f"{environment}: contact margins as in MuJoCo 3.4 and before (legacy_contact_margin)", file=sys.stderr)
+
+
 class UnitQuaternionsAtReset(gymnasium.Wrapper):
-    """Normalises the quaternions of a MuJoCo environment at reset and computes the first observation anew."""
+    """Normalises the quaternions of a MuJoCo environment at reset and computes the first observation anew.
+
+    `observe` is the unwrapped environment's own method that returns the observation of its present state.
+    """
+
+    def __init__(self, env: gymnasium.Env, observe: Callable[[], np.ndarray]):
+        super().__init__(env)
+        self._observe = observe
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         import mujoco
@@ -65,4 +85,4 @@ class UnitQuaternionsAtReset(gymnasium.Wrapper):
         simulation = self.unwrapped
         mujoco.mj_normalizeQuat(simulation.model, simulation.data.qpos)
         mujoco.mj_forward(simulation.model, simulation.data)
-        return simulation.get_ob(), info
+        return self._observe(), info

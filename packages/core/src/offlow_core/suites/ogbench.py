@@ -3,7 +3,7 @@
 import functools
 from importlib.metadata import version
 
-from offlow_core.suites.ogbench_dataset import load_dataset
+from offlow_core.suites.ogbench_dataset import fetch, files, load_dataset
 from offlow_core.suites.ogbench_environment import OGBenchEnvironment, contact_margin_repaired
 from offlow_core.suites.ogbench_names import OGBenchName, all_names, parse
 from offlow_core.suites.options import SuiteOptions
@@ -22,6 +22,8 @@ def task(name: OGBenchName, options: SuiteOptions) -> Task:
         make_environment=OGBenchEnvironment(name, options),
         load_dataset=functools.partial(load_dataset, name, options),
         semantics=functools.partial(_semantics, name, options),
+        files=functools.partial(files, name, options),
+        fetch=functools.partial(fetch, name, options),
     )
 
 

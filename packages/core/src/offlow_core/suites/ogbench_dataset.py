@@ -11,7 +11,7 @@ from offlow_core.data.download import DownloadError, download
 from offlow_core.data.ogbench_rows import OGBenchFile, read_ogbench_file, regular_rows, to_transitions
 from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.data.validation import DatasetError, require_shape, validate
-from offlow_core.suites.dataset_files import fingerprint, given_files
+from offlow_core.suites.dataset_files import given_files, load_files
 from offlow_core.suites.ogbench_environment import make_environment
 from offlow_core.suites.ogbench_names import OGBenchName
 from offlow_core.suites.options import SuiteOptions
@@ -31,22 +31,30 @@ def load_dataset(name: OGBenchName, options: SuiteOptions) -> Dataset:
     source, paths = _locate(name, options)
     # States are enough to relabel, also for visual tasks: no OpenGL is needed to load data.
     env = OwnNumpyStream(make_environment(name.state_environment, SuiteOptions()))
-    parts = {role: _load_file(path, name, env) for role, path in paths.items()}
+    dataset = load_files(source, paths, lambda path: _load_file(path, name, env))
     env.close()
-    origin = {
-        "source": source,
-        "files": [fingerprint(role, path) for role, path in paths.items()],
-        "transitions": {role: len(part) for role, part in parts.items()},
-    }
-    return Dataset(parts["train"], parts.get("validation"), origin)
+    return dataset
+
+
+def files(name: OGBenchName, options: SuiteOptions) -> dict[str, Path]:
+    """Paths by role of the files that the task's data are in, whether they exist or not."""
+    if options.dataset_path is not None:
+        return given_files(Path(options.dataset_path).expanduser())
+    folder = Path(options.dataset_dir or DATASET_DIR).expanduser()
+    return {"train": folder / f"{name.dataset}.npz", "validation": folder / f"{name.dataset}-val.npz"}
+
+
+def fetch(name: OGBenchName, options: SuiteOptions) -> list[Path]:
+    """Download what is missing of the files; DatasetError where that fails."""
+    _, paths = _locate(name, options)
+    return list(paths.values())
 
 
 def _locate(name: OGBenchName, options: SuiteOptions) -> tuple[str, dict[str, Path]]:
     """Where the files come from, and their paths by role; downloads what is missing."""
+    paths = files(name, options)
     if options.dataset_path is not None:
-        return "dataset_path", given_files(Path(options.dataset_path).expanduser())
-    folder = Path(options.dataset_dir or DATASET_DIR).expanduser()
-    paths = {"train": folder / f"{name.dataset}.npz", "validation": folder / f"{name.dataset}-val.npz"}
+        return "dataset_path", paths
     missing = [path for path in paths.values() if not path.exists()]
     for path in missing:
         try:

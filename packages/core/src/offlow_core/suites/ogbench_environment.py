@@ -1,8 +1,6 @@
 """Environments of the `ogbench` package, as the datasets were recorded."""
 
-import sys
 from dataclasses import dataclass
-from multiprocessing import parent_process
 
 import gymnasium
 
@@ -16,8 +14,6 @@ from offlow_core.suites.wrappers import (
     OwnNumpyStream,
     QuietSpaces,
 )
-
-_announced: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,9 @@ class OGBenchEnvironment:
         env = make_environment(self.name.environment, self.options)
         if contact_margin_repaired(self.name, self.options):
             mujoco_repairs.restore_contact_margin(env.unwrapped.model)
-            _announce_margins(self.name.environment)
+            mujoco_repairs.announce_margins(self.name.environment)
         if self.name.family.has_ant:
-            env = mujoco_repairs.UnitQuaternionsAtReset(env)
+            env = mujoco_repairs.UnitQuaternionsAtReset(env, env.unwrapped.get_ob)
         env = Float32Observations(OwnNumpyStream(env))
         return env if self.options.frame_stack is None else FrameStack(env, self.options.frame_stack)
 
@@ -62,9 +58,3 @@ def contact_margin_repaired(name: OGBenchName, options: SuiteOptions) -> bool:
         return False
     choose_gl_backend()
     return mujoco_repairs.margins_add_up()
-
-
-def _announce_margins(identifier: str) -> None:
-    if parent_process() is None and identifier not in _announced:
-        _announced.add(identifier)
-        print(f"{identifier}: contact margins as in MuJoCo 3.4 and before (legacy_contact_margin)", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import gymnasium
@@ -36,3 +37,11 @@ class Task:
     """Choices and library versions in force that can change a result; goes into the manifest of a run."""
     score: ScoreRule = SUCCESS
     """The headline number of an evaluation."""
+    reward_shift: float = 0.0
+    """What the dataset's rewards have over the environment's; rewards met while training online get it too."""
+    files: Callable[[], dict[str, Path]] | None = None
+    """Where the dataset's files are, or would be once fetched, by role ("train", ...); reads nothing and asks nobody.
+    None where the dataset is not kept in files of known names."""
+    fetch: Callable[[], list[Path]] | None = None
+    """Get the dataset's files, as far as they are missing, without loading them; DatasetError where that fails. None
+    where they can only be had by hand."""

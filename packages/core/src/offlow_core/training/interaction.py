@@ -14,8 +14,12 @@ class Interaction:
     replaying the actions leads back to it exactly, whatever hidden state an environment keeps.
     """
 
-    def __init__(self, make_environment: Callable[[], gymnasium.Env], seeds: Sequence[int]):
+    def __init__(
+        self, make_environment: Callable[[], gymnasium.Env], seeds: Sequence[int], *, reward_shift: float = 0.0
+    ):
+        """`reward_shift` is added to the rewards of the transitions, not to the returns of the episodes."""
         self._walks = [_Walk(make_environment(), seed) for seed in seeds]
+        self._reward_shift = np.float32(reward_shift)
 
     @property
     def observations(self) -> np.ndarray:
@@ -28,7 +32,8 @@ class Interaction:
         The masks are 1 - terminated. An environment whose episode is over is reset for the next step.
         """
         steps = [walk.step(action) for walk, action in zip(self._walks, actions, strict=True)]
-        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+        stacked = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+        return stacked | {"rewards": stacked["rewards"] + self._reward_shift}
 
     def last_episodes(self) -> list[dict[str, float]]:
         """Return, length and success of the episode that each environment finished last; empty before the first."""

@@ -1,0 +1,58 @@
+"""NAME_OR_FILE of the commands that look at a dataset: a task's files, or any file, alone or as a task's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offlow_core.data.validation import DatasetError
+from offlow_core.suites import TaskNameError, resolve
+from offlow_core.suites.dataset_files import given_files
+from offlow_core.suites.options import SuiteOptions
+from offlow_core.suites.task import Task
+
+_FILE_ENDINGS = (".npz", ".hdf5", ".h5")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Files by role, and the task that they are looked at for, if any."""
+
+    paths: dict[str, Path]
+    task: Task | None
+
+    @property
+    def recordings(self) -> dict[str, Path]:
+        """Those of the files that hold rows, by role."""
+        return {role: path for role, path in self.paths.items() if role in ("train", "validation")}
+
+
+def find_target(name_or_file: str, task_name: str | None, dataset_dir: str | None) -> Target:
+    """The files that are meant, all of them there; errors name what was looked for.
+
+    Nothing is downloaded: looking at a dataset should not take an hour by surprise.
+    """
+    path = Path(name_or_file).expanduser()
+    if task_name is not None:
+        task = resolve(task_name, SuiteOptions(dataset_path=str(path)))
+        return Target(task.files() if task.files is not None else given_files(path), task)
+    if path.exists():
+        return Target({"train": path}, None)
+    if path.suffix in _FILE_ENDINGS:
+        raise DatasetError(f"{path}: there is no such file.")
+    try:
+        task = resolve(name_or_file, SuiteOptions(dataset_dir=dataset_dir))
+    except TaskNameError as error:
+        raise DatasetError(f"{name_or_file!r} is no file, and no task either: {error}") from error
+    if task.files is None:
+        raise DatasetError(f"{name_or_file}: this task has no dataset of its own; name a file instead.")
+    return Target(_require_cached(task, name_or_file), task)
+
+
+def _require_cached(task: Task, name: str) -> dict[str, Path]:
+    paths = task.files()
+    missing = [str(path) for path in paths.values() if not path.exists()]
+    if missing:
+        raise DatasetError(
+            f"{name} is not on this machine: there is no {' and no '.join(missing)}.\n"
+            f"Get it with: offlow data download {name}"
+        )
+    return paths

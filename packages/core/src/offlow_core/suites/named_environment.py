@@ -1,0 +1,103 @@
+"""Environments that a user names: gymnasium's, gymnasium-robotics', or a function's in a module of their own."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+
+from offlow_core.rendering import choose_gl_backend
+from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
+from offlow_core.suites.mujoco_remarks import settotalmass_remark_hidden
+
+
+@dataclass(frozen=True)
+class NamedEnvironment:
+    """Factory of the environments called `name`: a registered gymnasium name, or `module:function`.
+
+    They are fitted to training (see `fitted`). Raises UnusableEnvironmentError.
+    """
+
+    name: str
+    frame_stack: int | None = None
+
+    def __call__(self, render_mode: str | None = None) -> gymnasium.Env:
+        """A new environment; with a `render_mode`, one that renders."""
+        return fitted(make_named(self.name, render_mode), self.name, self.frame_stack)
+
+
+def make_named(name: str, render_mode: str | None = None) -> gymnasium.Env:
+    """The environment as it is, not fitted. The module may also lie in the current folder."""
+    choose_gl_backend()
+    _look_in_current_folder()
+    module, _, attribute = name.partition(":")
+    if not attribute.isidentifier():  # a registered name never is one: gymnasium reads `module:Name-v0`
+        return _make_registered(name, render_mode)
+    make = _import_function(module, attribute, name)
+    env = make(render_mode=render_mode) if _takes_render_mode(make) else make()
+    if not isinstance(env, gymnasium.Env):
+        raise UnusableEnvironmentError(
+            f"{name}: must return an environment (gymnasium.Env), got {type(env).__name__}. Environments of the older "
+            "package `gym` need an adapter."
+        )
+    if render_mode not in (None, env.render_mode):
+        raise UnusableEnvironmentError(
+            f'{name}: a film needs an environment that renders; let the function take `render_mode` ("{render_mode}") '
+            "and pass it on."
+        )
+    return env
+
+
+def register_robotics() -> None:
+    """Make the names of gymnasium-robotics known to gymnasium."""
+    choose_gl_backend()
+    import gymnasium_robotics
+
+    gymnasium.register_envs(gymnasium_robotics)
+
+
+def _make_registered(name: str, render_mode: str | None) -> gymnasium.Env:
+    if name not in gymnasium.registry:
+        register_robotics()
+    rendering = {} if render_mode is None else {"render_mode": render_mode}
+    try:
+        with settotalmass_remark_hidden():
+            return gymnasium.make(name, disable_env_checker=True, **rendering)
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise UnusableEnvironmentError(
+            f"{name}: gymnasium cannot make this environment ({error}). Expected a registered name such as Hopper-v5, "
+            "or module:function, where the function returns an environment."
+        ) from error
+
+
+def _look_in_current_folder() -> None:
+    # An installed program does not look there. Last, so that no file there hides an installed package.
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+def _import_function(module: str, attribute: str, name: str) -> Callable[..., gymnasium.Env]:
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # the module is there, but imports one that is not
+        raise UnusableEnvironmentError(
+            f"{name}: there is no module {error.name!r}, neither installed nor in the current folder {Path.cwd()}."
+        ) from error
+    function = getattr(found, attribute, None)
+    if not callable(function):
+        raise UnusableEnvironmentError(
+            f"{name}: {getattr(found, '__file__', module)} has no function {attribute!r}. If this is not your file, "
+            "another package has its name: rename yours."
+        )
+    return function
+
+
+def _takes_render_mode(function: Callable) -> bool:
+    parameters = inspect.signature(function).parameters
+    return "render_mode" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
