@@ -142,7 +142,7 @@ def test_adroit_leaves_out_what_was_not_recorded(root):
     json.dumps(semantics)
     whole = task_of("D4RL/door/human-v2", minari_keeps_cut_off_ends=True)
     train = whole.load_dataset().train
-    assert train.observations[train.next_rows[[1, -1]], 0].tolist() == [4, 8]
+    assert train.observations[train.next_rows[[0, -1]], 0].tolist() == [1, 8]
     assert len(train) == 6
     assert "is kept" in whole.semantics()["rows"]
 
