@@ -1,6 +1,7 @@
 """Options records as JSON and back, without loss and without guessing."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType
@@ -24,7 +25,8 @@ def to_text(options: RunOptions) -> str:
 def from_json(variants: Mapping[str, type[RunOptions]], record: Mapping[str, Any]) -> RunOptions:
     """Options from what `to_json` made; the agent's name picks one of `variants`.
 
-    Raises `OptionError` naming the key for an unknown agent, an unknown or missing key, or a value of another type.
+    Options that are newer than the record take their defaults, which is said on stderr. Raises `OptionError` naming the
+    key for an unknown agent, an unknown key, or a value of another type.
     """
     agent = record.get("agent")
     if not isinstance(agent, Mapping) or "agent_name" not in agent:
@@ -32,7 +34,11 @@ def from_json(variants: Mapping[str, type[RunOptions]], record: Mapping[str, Any
     if agent["agent_name"] not in variants:
         raise OptionError(f"unknown agent_name {agent['agent_name']!r}; {near(str(agent['agent_name']), variants)}")
     settings = {key: value for key, value in agent.items() if key != "agent_name"}
-    return _from_dict(variants[agent["agent_name"]], {**record, "agent": settings}, "")
+    newer: list[str] = []
+    options = _from_dict(variants[agent["agent_name"]], {**record, "agent": settings}, "", newer)
+    if newer:
+        print(f"a configuration without {', '.join(newer)}: the defaults are taken for them", file=sys.stderr)
+    return options
 
 
 def _as_dict(record: Any) -> dict[str, Any]:
@@ -46,29 +52,29 @@ def _as_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _from_dict(record_type: type[Any], record: Mapping[str, Any], prefix: str) -> Any:
+def _from_dict(record_type: type[Any], record: Mapping[str, Any], prefix: str, newer: list[str]) -> Any:
+    """The record; names of options that it lacks are added to `newer`."""
     hints = get_type_hints(record_type)
     names = [field.name for field in fields(record_type)]
     unknown = [key for key in record if key not in names]
     if unknown:
         raise OptionError(f"unknown key {prefix}{unknown[0]} in the configuration; {near(unknown[0], names)}")
-    missing = [prefix + name for name in names if name not in record]
-    if missing:
-        raise OptionError(f"the configuration lacks {', '.join(missing)}")
-    return record_type(**{name: _from_value(hints[name], record[name], prefix + name) for name in names})
+    newer += [prefix + name for name in names if name not in record]
+    values = {name: _from_value(hints[name], value, prefix + name, newer) for name, value in record.items()}
+    return record_type(**values)
 
 
-def _from_value(hint: Any, value: Any, path: str) -> Any:
+def _from_value(hint: Any, value: Any, path: str, newer: list[str]) -> Any:
     if is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise OptionError(f"{path} must be an object, got {value!r}")
-        return _from_dict(hint, value, f"{path}.")
+        return _from_dict(hint, value, f"{path}.", newer)
     if literal_choices(hint):
         return value  # The record checks its choices itself.
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise OptionError(f"{path} must be a list, got {value!r}")
-        return tuple(_from_value(get_args(hint)[0], item, path) for item in value)
+        return tuple(_from_value(get_args(hint)[0], item, path, newer) for item in value)
     accepted = get_args(hint) or (hint,)
     if type(value) in accepted:
         return value
