@@ -112,6 +112,13 @@ def test_what_one_phase_saved_is_not_given_to_the_next(states):
     assert [name for name in learner.state_arrays(0) if name.startswith("stage/")] == ["stage/second/train/shift"]
 
 
+def test_what_belongs_to_no_phase_is_refused(states):
+    learner = make_learner(states)
+    arrays = [learner.state_arrays(i) | {"stage/replay/rewards": np.ones(1)} for i in (0, 1)]
+    with pytest.raises(ValueError, match=r"replay/rewards of none of the phases \['first', 'second'\]"):
+        learner.load_state_arrays(arrays)
+
+
 def test_held_out_metrics_depend_on_the_step_alone(states):
     learner = make_learner(states, seeds=(0,), validation=states)
     learner.enter(learner.phases[1])

@@ -4,6 +4,7 @@ import sys
 import gymnasium
 import pytest
 
+from offlow_core.option_checks import OptionError
 from offlow_core.suites import SuiteOptions, TaskNameError, canonical_name, resolve, task_names
 from offlow_core.suites.ogbench_names import FAMILIES, all_names, parse
 from offlow_core.suites.score import SUCCESS
@@ -98,7 +99,7 @@ def test_unknown_names_are_refused_with_help(name, message):
     [
         ({"success_timing": "later"}, "one of"),
         ({"frame_stack": 0}, "at least 1"),
-        ({"d4rl_goal_seed": -1}, "d4rl_goal_seed must be at least 0, got -1"),
+        ({"d4rl_goal_seed": -1}, "d4rl_goal_seed must be at least 0, or None, got -1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -124,3 +125,9 @@ def test_all_names_can_be_listed():
 
 def test_own_data_come_before_a_minari_dataset_of_that_name():
     assert resolve("own/mine-v0").suite == "own"
+
+
+def test_an_environment_of_ones_own_is_for_data_of_ones_own():
+    for name in ("hopper-medium-v2", "cube-single-play-singletask-v0"):
+        with pytest.raises(OptionError, match="environment is for data of your own"):
+            resolve(name, SuiteOptions(environment="Hopper-v5"))

@@ -59,6 +59,7 @@ def test_whole_numbers_are_read_where_a_float_is_due():
     [
         ({"agent": None}, "the configuration has no agent"),
         ({"agent": {"agent_name": "tyo"}}, "unknown agent_name 'tyo'; did you mean toy?"),
+        ({"agent": {"agent_name": "toy", "alpha": 1.0}}, "lacks agent.widths"),
         ({"sede": 3}, "unknown key sede in the configuration; did you mean seed"),
         ({"seed": "3"}, "seed must be int, got '3'"),
         ({"seed": True}, "seed must be int, got True"),
@@ -79,9 +80,21 @@ def test_agent_values_of_the_wrong_kind_are_refused_by_key():
             from_json(VARIANTS, {**to_json(ToyOptions()), "agent": {**agent, "widths": widths}})
 
 
-def test_options_newer_than_the_record_take_their_defaults_audibly(capsys):
-    record = to_json(ToyOptions(env_name="pen-human-v1", seed=7))
-    del record["seed"], record["agent"]["widths"]
-    options = from_json(VARIANTS, record)
-    assert options == ToyOptions(env_name="pen-human-v1")
-    assert "without seed, agent.widths: the defaults are taken" in capsys.readouterr().err.replace("\n", " ")
+def test_a_missing_key_is_refused_by_name():
+    record = to_json(ToyOptions())
+    del record["seed"]
+    with pytest.raises(OptionError, match="the configuration lacks seed"):
+        from_json(VARIANTS, record)
+
+
+def test_a_suites_options_that_are_newer_than_the_record_take_their_defaults_audibly(capsys):
+    record = to_json(ToyOptions(env_name="pen-human-v1", seed=7, legacy_contact_margin=False))
+    del record["d4rl_rules"], record["legacy_contact_margin"]
+    assert from_json(VARIANTS, record) == ToyOptions(env_name="pen-human-v1", seed=7)
+    assert "without d4rl_rules, legacy_contact_margin: the defaults are taken" in capsys.readouterr().err
+
+
+def test_the_goal_of_antmaze_v0_follows_the_seed_unless_chosen():
+    assert ToyOptions(seed=3).suite.d4rl_goal_seed == 3
+    assert ToyOptions(seed=3, d4rl_goal_seed=0).suite.d4rl_goal_seed == 0
+    assert to_json(ToyOptions(seed=3))["d4rl_goal_seed"] == 3

@@ -96,6 +96,10 @@ class JaxLearner:
         like = one_seed(self.state, 0)
         self.state = stack_seeds([from_arrays(like, part_of(arrays, AGENT)) for arrays in states])
         self._saved_stage = [part_of(arrays, STAGE) for arrays in states]
+        names = {phase.name for phase in self.phases}
+        unknown = sorted({name for saved in self._saved_stage for name in saved if name.partition("/")[0] not in names})
+        if unknown:
+            raise ValueError(f"the state has {unknown[0]} of none of the phases {sorted(names)}: another version's")
 
     def _load_stored(self, store: PhaseStore) -> bool:
         stored = [store.load(one_seed(self.state, i), seed) for i, seed in enumerate(self.seeds)]

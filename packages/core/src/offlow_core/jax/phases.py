@@ -134,13 +134,15 @@ class _OfflineStage:
         """Columns of all parts of the data, once: loaded if every seed brought them, else made."""
         if self._columns:
             return
+        prepare = self._phase.prepare or (lambda state, data, name: {})
+        columns = {}
         for part, data in self._data.items():
             loaded = [part_of(arrays, f"{part}/") for arrays in self._loaded]
             if all(loaded):
-                self._columns[part] = jax.tree.map(lambda *values: jnp.stack(values), *loaded)
+                columns[part] = jax.tree.map(lambda *values: jnp.stack(values), *loaded)
             else:
-                prepare = self._phase.prepare or (lambda state, data, name: {})
-                self._columns[part] = prepare(state, data, part)
+                columns[part] = prepare(state, data, part)
+        self._columns = columns  # all or none: `prepare` may be broken off
 
 
 def _validation_program(phase: OfflinePhase, sampler: Sampler, num_seeds: int) -> Callable:

@@ -3,6 +3,7 @@
 import difflib
 
 from offlow_core.errors import UserError
+from offlow_core.option_checks import OptionError
 from offlow_core.suites import d4rl, minari, ogbench, own
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import EnvironmentFactory, Task
@@ -29,6 +30,10 @@ def resolve(name: str, options: SuiteOptions = SuiteOptions()) -> Task:  # noqa:
     for suite in SUITES:
         parsed = suite.parse(name)
         if parsed is not None:
+            if options.environment is not None and suite is not own:
+                raise OptionError(
+                    f"environment is for data of your own (own/LABEL); {name} has its own environment: leave it out"
+                )
             return suite.task(parsed, options)
     raise TaskNameError(_explain_unknown(name))
 

@@ -30,7 +30,7 @@ class D4RLEnvironment:
             self.name.family.name,
             self.name.version,
             legacy_contact_margin=self.options.legacy_contact_margin,
-            goal_seed=self.options.d4rl_goal_seed,
+            goal_seed=self.options.d4rl_goal_seed or 0,
             render_mode=render_mode,
         )
         return env if self.options.frame_stack is None else FrameStack(env, self.options.frame_stack)
@@ -63,5 +63,5 @@ def _semantics(name: D4RLName, options: SuiteOptions) -> dict:
         "score": score.name,
         "score_bounds": [score.low, score.high],
         "frame_stack": options.frame_stack,
-        **environment_semantics(family.name, name.version, options.legacy_contact_margin, options.d4rl_goal_seed),
+        **environment_semantics(family.name, name.version, options.legacy_contact_margin, options.d4rl_goal_seed or 0),
     }

@@ -22,8 +22,8 @@ class SuiteOptions:
     """OGBench: reward and success from the state before (as today) or after a step (as in the papers)."""
     d4rl_rules: Literal["fql", "dac", "diffusion_ql"] = "fql"
     """Conversion of D4RL files: which paper's reward shift, trajectory ends and action clipping."""
-    d4rl_goal_seed: int = 0
-    """D4RL's antmaze-*-v0, whose goal is drawn once and kept: what it is drawn from."""
+    d4rl_goal_seed: int | None = None
+    """D4RL's antmaze-*-v0, whose goal is drawn once and kept: what it is drawn from; None: the run's seed."""
     minari_keeps_cut_off_ends: bool = False
     """Minari's sets converted from D4RL: keep the last step of cut-off episodes, whose successor was not recorded."""
     legacy_contact_margin: bool = True
@@ -33,5 +33,5 @@ class SuiteOptions:
         check_choices(self)
         for name in ("dataset_path", "dataset_dir", "environment"):
             check(self, name, lambda value: value != "", "a name, not empty")
-        check(self, "d4rl_goal_seed", lambda value: value >= 0, "at least 0")
+        check(self, "d4rl_goal_seed", lambda value: value is None or value >= 0, "at least 0, or None")
         check(self, "frame_stack", lambda value: value is None or value >= 1, "at least 1, or None")

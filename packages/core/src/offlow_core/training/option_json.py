@@ -8,8 +8,12 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from offlow_core.option_checks import OptionError, literal_choices
+from offlow_core.suites.options import SuiteOptions
 from offlow_core.training.option_tokens import near
 from offlow_core.training.options import RunOptions
+
+_LATER = frozenset(field.name for field in fields(SuiteOptions))
+"""Options that may come after a run was made: a new one's default leaves all tasks as they were."""
 
 
 def to_json(options: RunOptions) -> dict[str, Any]:
@@ -25,8 +29,8 @@ def to_text(options: RunOptions) -> str:
 def from_json(variants: Mapping[str, type[RunOptions]], record: Mapping[str, Any]) -> RunOptions:
     """Options from what `to_json` made; the agent's name picks one of `variants`.
 
-    Options that are newer than the record take their defaults, which is said on stderr. Raises `OptionError` naming the
-    key for an unknown agent, an unknown key, or a value of another type.
+    A suite's options that are newer than the record take their defaults, which is said on stderr. Raises `OptionError`
+    naming the key for an unknown agent, an unknown or missing key, or a value of another type.
     """
     agent = record.get("agent")
     if not isinstance(agent, Mapping) or "agent_name" not in agent:
@@ -59,7 +63,10 @@ def _from_dict(record_type: type[Any], record: Mapping[str, Any], prefix: str, n
     unknown = [key for key in record if key not in names]
     if unknown:
         raise OptionError(f"unknown key {prefix}{unknown[0]} in the configuration; {near(unknown[0], names)}")
-    newer += [prefix + name for name in names if name not in record]
+    missing = [prefix + name for name in names if name not in record]
+    if not _LATER.issuperset(missing):
+        raise OptionError(f"the configuration lacks {', '.join(missing)}")
+    newer += missing
     values = {name: _from_value(hints[name], value, prefix + name, newer) for name, value in record.items()}
     return record_type(**values)
 

@@ -64,6 +64,8 @@ class RunOptions(SuiteOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.d4rl_goal_seed is None:  # said in full, so that a saved policy is evaluated on the same goal
+            object.__setattr__(self, "d4rl_goal_seed", self.seed)
         for name in ("env_name", "save_dir", "wandb_project"):
             check(self, name, lambda value: value != "", "a name, not empty")
         for name in ("num_seeds", "buffer_size", "log_interval", "eval_episodes", "eval_envs", "keep_checkpoints"):
