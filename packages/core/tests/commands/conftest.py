@@ -58,6 +58,19 @@ def cube(tmp_path) -> Path:
 
 
 @pytest.fixture
+def unmarked(tmp_path) -> Path:
+    """A D4RL file without `timeouts`: 2,100 rows of hopper, in which no row is terminal."""
+    generator = np.random.default_rng(0)
+    path = tmp_path / "unmarked.hdf5"
+    with h5py.File(path, "w") as file:
+        file["observations"] = np.cumsum(generator.normal(size=(2100, 11)), axis=0).astype(np.float32)
+        file["actions"] = generator.uniform(-1, 1, (2100, 3)).astype(np.float32)
+        file["rewards"], file["terminals"] = np.ones(2100, np.float32), np.zeros(2100, bool)
+        file["infos/qpos"] = generator.normal(size=(2100, 6)).astype(np.float32)
+    return path
+
+
+@pytest.fixture
 def hopper(tmp_path) -> Path:
     """A D4RL file: an episode of 40 rows that falls and one of 60 rows that is cut off, with rewards of 1."""
     generator = np.random.default_rng(0)

@@ -25,6 +25,38 @@ def test_d4rl_to_own_arrays(offlow, hopper, tmp_path):
     ]
 
 
+def test_d4rl_without_timeouts_is_cut_off_at_the_limit_of_its_task(offlow, failure, unmarked, tmp_path):
+    _, message = failure("convert", unmarked, tmp_path / "x.npz")
+    assert message.startswith(f"offlow data convert: {unmarked}: the file has no `timeouts`.")
+    assert not (tmp_path / "x.npz").exists()
+    text = offlow("convert", unmarked, tmp_path / "x.npz", "--task", "hopper-medium-v2")
+    assert "  transitions  2,097 -> 2,097\n" in text
+    own, original = read_own_file(tmp_path / "x.npz"), load("hopper-medium-v2", unmarked)
+    assert len(own) == len(original) == 2097
+    assert np.flatnonzero(own.terminals).tolist() == [998, 1997, 2096]
+    index = np.arange(2097)
+    for name, values in original.gather(index).items():
+        np.testing.assert_array_equal(own.gather(index)[name], values)
+
+
+def test_terminations_of_own_data_survive_in_d4rl(offlow, tmp_path):
+    flags = np.arange(20) % 10 == 9
+    flags[-1] = False
+    arrays = {
+        "observations": np.cumsum(np.ones((20, 11), np.float32), axis=0),
+        "actions": np.zeros((20, 3), np.float32),
+        "rewards": np.ones(20, np.float32),
+        "terminals": flags,
+        "timeouts": flags,
+    }
+    np.savez(tmp_path / "own.npz", **arrays)
+    text = offlow("convert", tmp_path / "own.npz", tmp_path / "x.hdf5", "--to", "d4rl")
+    assert "  transitions  19 -> 19\n  1 row marked both terminal and cut off, kept as terminal only: " in text
+    own, d4rl = read_own_file(tmp_path / "own.npz"), load("hopper-medium-v2", tmp_path / "x.hdf5")
+    assert len(own) == len(d4rl) == 19
+    assert np.flatnonzero(d4rl.masks == 0).tolist() == np.flatnonzero(own.masks == 0).tolist() == [9]
+
+
 def test_ogbench_with_the_rewards_of_a_task(offlow, failure, cube, tmp_path):
     source, name = cube / "cube-single-play-v0.npz", "cube-single-play-singletask-task3-v0"
     _, message = failure("convert", source, tmp_path / "x.hdf5")

@@ -1,7 +1,13 @@
 import hashlib
+import socket
 
 import h5py
 import numpy as np
+import pytest
+
+from offlow_core.commands import data_info
+from offlow_core.suites import dataset_files
+from offlow_core.suites.dataset_files import fingerprint
 
 
 def section(text: str, heading: str) -> dict[str, str]:
@@ -40,6 +46,39 @@ def test_a_file_as_a_tasks_dataset(offlow, hopper):
     assert trained["terminations"] == "1 transition without a future (1.01%)"
 
 
+def test_a_d4rl_file_without_timeouts(offlow, unmarked):
+    text = offlow("info", unmarked)
+    assert "rows          2,100 in 1 episode of 2,100 to 2,100" in text
+    assert "  the file has no `timeouts`: an episode that was cut off runs on into the next\n" in text
+    text = offlow("info", unmarked, "--task", "hopper-medium-v2")
+    recorded = section(text, "train: recorded rows (D4RL's HDF5 file)")
+    assert recorded["rows"] == "2,100 in 3 episodes of 100 to 1,000 (mean 700.0)"
+    assert recorded["transitions"] == "2,097"
+    assert recorded["borders"] == "0 episodes end in a terminal state, 2 are cut off, the last one is unfinished"
+    assert "has no `timeouts`" not in text
+    assert section(text, "train: transitions to train on")["transitions"] == "2,097 in 3 trajectories"
+
+
+def test_every_file_is_hashed_once(offlow, hopper, cube, monkeypatch):
+    hashed = []
+
+    def counting(role, path):
+        hashed.append((role, path.name))
+        return fingerprint(role, path)
+
+    monkeypatch.setattr(dataset_files, "fingerprint", counting)
+    monkeypatch.setattr(data_info, "fingerprint", counting)
+    text = offlow("info", hopper, "--task", "hopper-medium-v2")
+    assert f"sha256 {hashlib.sha256(hopper.read_bytes()).hexdigest()}\n" in text
+    assert hashed == [("train", "hopper_medium-v2.hdf5")]
+    hashed.clear()
+    offlow("info", hopper)
+    assert hashed == [("train", "hopper_medium-v2.hdf5")]
+    hashed.clear()
+    offlow("info", "cube-single-play-singletask-v0", "--dataset_dir", cube)
+    assert hashed == [("train", "cube-single-play-v0.npz"), ("validation", "cube-single-play-v0-val.npz")]
+
+
 def test_a_cached_dataset_by_its_name(offlow, cube):
     text = offlow("info", "cube-single-play-singletask-task1-v0", "--dataset_dir", cube)
     recorded = section(text, "train: recorded rows (OGBench's npz file)")
@@ -66,6 +105,21 @@ def test_nothing_is_downloaded(failure):
     assert "hopper-medium-v2 is not on this machine: there is no " in message
 
 
+@pytest.mark.parametrize("command", ["info", "validate"])
+def test_not_even_the_metadata_of_a_minari_dataset_are_downloaded(failure, home, monkeypatch, command):
+    def connect(*_):
+        raise AssertionError("something was asked of the network")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    _, message = failure(command, "mujoco/hopper/medium-v0")
+    folder = home / ".minari" / "datasets" / "mujoco" / "hopper" / "medium-v0" / "data"
+    assert message == (
+        f"offlow data {command}: mujoco/hopper/medium-v0 is not on this machine: there is no {folder}/metadata.json "
+        f"and no {folder}/main_data.hdf5.\nGet it with: offlow data download mujoco/hopper/medium-v0"
+    )
+    assert not (home / ".minari").exists()
+
+
 def test_neither_a_file_nor_a_name(failure, tmp_path):
     _, message = failure("info", "hoper-medium-v2")
     assert message.startswith("offlow data info: 'hoper-medium-v2' is no file, and no task either: unknown task")
@@ -77,7 +131,9 @@ def test_neither_a_file_nor_a_name(failure, tmp_path):
 
 
 def test_a_file_of_another_task_is_refused(failure, hopper):
-    _, message = failure("info", hopper, "--task", "walker2d-medium-v2")
+    text, message = failure("info", hopper, "--task", "walker2d-medium-v2")
+    assert section(text, "train: recorded rows (D4RL's HDF5 file)")["transitions"] == "99"
+    assert "transitions to train on" not in text
     assert "`observations` must have shape (any, 17)" in message
 
 

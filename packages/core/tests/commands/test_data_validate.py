@@ -91,6 +91,14 @@ def test_a_file_as_a_tasks_dataset(failure, offlow, hopper):
     assert "FAIL  cannot be loaded as walker2d-medium-v2: " in output
 
 
+def test_a_d4rl_file_without_timeouts(offlow, unmarked):
+    text = offlow("validate", unmarked)
+    assert "WARN  no row is marked in `timeouts`: an episode that was cut off runs on into the next\n" in text
+    text = offlow("validate", unmarked, "--task", "hopper-medium-v2")
+    assert "`timeouts`" not in text
+    assert "WARN  the last row (2099) ends no episode: the file is cut off, or unfinished\n" in text
+
+
 def test_a_cached_dataset_with_its_validation_file(failure, offlow, cube):
     name = "cube-single-play-singletask-v0"
     text = offlow("validate", name, "--dataset_dir", cube)

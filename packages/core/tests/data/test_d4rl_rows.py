@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offlow_core.data.d4rl_rows import qlearning_rows, to_transitions
+from offlow_core.data.d4rl_rows import cut_offs, qlearning_rows, to_transitions
 
 FLAGS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40)
 
@@ -43,6 +43,13 @@ def test_the_step_count_starts_at_one_after_a_terminal_row():
     terminals = np.array([0, 1, 0, 0, 0, 0, 0, 0], bool)
     # Counts: 0 1 | 1 2(cut) | 0 1 2(cut) | (last row)
     assert qlearning_rows(terminals, max_episode_steps=3).tolist() == [0, 1, 2, 4, 5]
+
+
+def test_counted_cut_offs_stand_in_for_timeouts():
+    terminals = np.array([0, 1, 0, 0, 0, 0, 0, 0], bool)
+    timeouts = cut_offs(terminals, 3)
+    assert np.flatnonzero(timeouts).tolist() == [3, 6]
+    assert qlearning_rows(terminals, timeouts).tolist() == qlearning_rows(terminals, max_episode_steps=3).tolist()
 
 
 def test_a_file_without_timeouts_needs_a_usable_limit():

@@ -15,6 +15,7 @@ import pytest
 
 from offlow_core.data import download as module
 from offlow_core.data.download import DownloadError, download
+from offlow_core.data.validation import DatasetError
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB
 
@@ -179,10 +180,48 @@ def test_another_size_than_expected_is_refused_before_it_is_fetched(server, targ
 def test_another_checksum_is_refused_and_its_part_thrown_away(server, target):
     with pytest.raises(DownloadError, match=r"expected the SHA-256 checksum 00, got [0-9a-f]{64}"):
         download(server.address, target, sha256="00", progress=False)
-    assert "data.npz" not in files(target)
-    assert "data.npz.part" not in files(target)
+    assert files(target) == []
     download(server.address, target, sha256=hashlib.sha256(CONTENT).hexdigest(), progress=False)
     assert target.exists()
+
+
+def refuse(_: Path) -> None:
+    raise DatasetError("it has no end")
+
+
+def test_a_part_that_fails_its_check_never_gets_the_name_and_is_thrown_away(server, target):
+    def check(part: Path) -> None:
+        assert part.read_bytes() == CONTENT
+        assert files(target) == ["data.npz.part", "data.npz.part.version"]
+        refuse(part)
+
+    with pytest.raises(DownloadError) as error:
+        download(server.address, target, check=check, progress=False)
+    assert error.value.reason == "it arrived damaged and was removed (it has no end); trying again may help"
+    assert f"\n  {server.address}\n" in str(error.value)
+    assert files(target) == []
+    download(server.address, target, check=lambda part: None, progress=False)
+    assert server.requests == [None, None]
+    assert files(target) == ["data.npz"]
+
+
+def test_an_existing_file_is_not_checked(server, target):
+    target.parent.mkdir()
+    target.write_bytes(b"mine")
+    download(server.address, target, check=refuse)
+    assert target.read_bytes() == b"mine"
+
+
+def test_a_failure_of_encryption_is_told_from_others(server, target):
+    """The server answers without encryption, which is no answer to https."""
+    with pytest.raises(DownloadError) as error:
+        download(server.address.replace("http:", "https:"), target, progress=False)
+    assert error.value.tls_failed
+    assert pickle.loads(pickle.dumps(error.value)).tls_failed
+    server.status = 404
+    with pytest.raises(DownloadError) as error:
+        download(server.address, target, progress=False)
+    assert not error.value.tls_failed
 
 
 def test_the_error_says_where_to_get_the_file_and_where_to_put_it(server, target):

@@ -83,6 +83,58 @@ def test_d4rl_files_keep_transitions_that_end_in_a_cut_off(recording, tmp_path):
     )
 
 
+def test_terminations_that_are_marked_cut_off_too_are_kept_in_d4rl(recording, tmp_path):
+    both = np.array([0, 0, 1, 0, 0], bool)
+    rows = recording((3, 2), (True, False), timeouts=both | recording().timeouts)
+    convert(rows, "own", tmp_path / "x.npz")
+    changes = convert(rows, "d4rl", tmp_path / "x.hdf5")
+    assert changes == (
+        "1 row marked both terminal and cut off, kept as terminal only: D4RL would drop it as cut off, and the "
+        "termination with it",
+    )
+    with h5py.File(tmp_path / "x.hdf5") as file:
+        terminals, timeouts = file["terminals"][:], file["timeouts"][:]
+    kept = qlearning_rows(terminals, timeouts)
+    own = read_own_file(tmp_path / "x.npz")
+    assert kept.tolist() == own.rows.tolist() == [0, 1, 2, 3]
+    assert terminals[kept].tolist() == (own.masks == 0).tolist() == [False, False, True, False]
+
+
+def test_terminations_that_d4rl_drops_come_back_in_own_data(recording, tmp_path):
+    rows = recording((3, 2), (True, False), format="d4rl", timeouts=np.array([0, 0, 1, 0, 1], bool))
+    changes = convert(rows, "own", tmp_path / "x.npz")
+    assert changes == (
+        "1 row marked both terminal and cut off, now a transition: own data count it as terminal, D4RL drops it as cut "
+        "off",
+    )
+    assert (rows.transitions, len(read_own_file(tmp_path / "x.npz"))) == (3, 4)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("own", "x.npz"), ("minari", "x-v0"), ("ogbench", "x.npz")])
+def test_d4rl_rows_with_unknown_borders_are_not_joined(recording, tmp_path, kind, name):
+    extras = {"infos/qpos": np.zeros((5, 1)), "infos/qvel": np.zeros((5, 1))}
+    nothing = np.zeros(5, bool)
+    rows = recording(format="d4rl", timeouts=nothing, terminals=nothing, extras=extras, knows_cut_offs=False)
+    with pytest.raises(DatasetError, match=r"file\.npz: the file has no `timeouts`\. .*: name the task with --task"):
+        convert(rows, kind, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("kind", "name"), [("own", "x.npz"), ("d4rl", "x.hdf5"), ("minari", "x-v0")])
+def test_own_rows_with_unknown_borders_are_mentioned(recording, tmp_path, kind, name):
+    changes = convert(recording(timeouts=np.zeros(5, bool), knows_cut_offs=False), kind, tmp_path / name)
+    assert changes[0].startswith("the file has no `timeouts`: an episode that was cut off runs on into the next")
+
+
+def test_borders_that_only_successors_show_are_kept_in_minari(recording, tmp_path):
+    rows = with_successors(recording((3, 2), (False, False)))
+    rows.next_observations[2] += 5
+    convert(replace(rows, timeouts=np.zeros(5, bool)), "minari", tmp_path / "toy-v0")
+    again = read_recording(tmp_path / "toy-v0")
+    assert np.flatnonzero(again.ends).tolist() == [2, 4]
+    assert again.next_observations[:, 0].tolist() == [1, 2, 8, 4, 5]
+
+
 def test_minari_keeps_every_recorded_successor(recording, tmp_path):
     import minari
 

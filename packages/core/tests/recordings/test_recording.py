@@ -6,9 +6,12 @@ import h5py
 import numpy as np
 import pytest
 
+from offlow_core.data.own_arrays import read_own_file
 from offlow_core.data.recordings.fields import read_fields
 from offlow_core.data.recordings.recording import lay_out, read_recording, structural_faults
+from offlow_core.data.recordings.summary import summarize_recording
 from offlow_core.data.validation import DatasetError
+from offlow_core.suites import SuiteOptions, resolve
 
 STATES = np.arange(10, dtype=np.float32).reshape(5, 2)
 OWN = {
@@ -61,6 +64,41 @@ def test_own_arrays(tmp_path, write):
     assert recording.transitions == 4  # D4RL's rule: the cut-off row has no successor
 
 
+def test_rows_both_terminal_and_cut_off_count_as_each_loader_counts_them(tmp_path):
+    arrays = OWN | {"timeouts": np.array([0, 0, 1, 0, 1], bool)}
+    own = read_recording(npz(tmp_path / "x.npz", **arrays))
+    assert own.cut_off.tolist() == [False, False, False, False, True]
+    assert own.transitions == len(read_own_file(tmp_path / "x.npz")) == 4
+    d4rl = read_recording(hdf5(tmp_path / "x.hdf5", **arrays, infos__t=np.arange(5)))
+    assert d4rl.cut_off.tolist() == [False, False, True, False, True]
+    assert d4rl.transitions == 3
+    assert [(found.terminal_ends, found.cut_off_ends) for found in map(summarize_recording, (own, d4rl))] == [
+        (1, 1),
+        (0, 2),
+    ]
+
+
+def test_steps_are_counted_where_nothing_marks_cut_offs(tmp_path):
+    arrays = {name: values for name, values in OWN.items() if name != "timeouts"}
+    own, d4rl = npz(tmp_path / "x.npz", **arrays), hdf5(tmp_path / "x.hdf5", **arrays, infos__t=np.arange(5))
+    for path in (own, d4rl):
+        unknown, counted = read_recording(path), read_recording(path, step_limit=2)
+        assert (unknown.knows_cut_offs, counted.knows_cut_offs) == (False, True)
+        assert np.flatnonzero(unknown.timeouts).tolist() == []
+        # Counts: 0 1(cut) | 0(terminal) | 1(cut) | 0
+        assert np.flatnonzero(counted.timeouts).tolist() == [1, 3]
+        assert np.flatnonzero(counted.ends).tolist() == [1, 2, 3, 4]
+    marked = read_recording(npz(tmp_path / "y.npz", **OWN), step_limit=2)
+    assert np.flatnonzero(marked.timeouts).tolist() == [4]
+
+
+def test_own_data_with_successors_need_no_count_of_steps(tmp_path):
+    arrays = {name: values for name, values in OWN.items() if name != "timeouts"}
+    recording = read_recording(npz(tmp_path / "x.npz", **arrays, next_observations=STATES + 2), step_limit=2)
+    assert recording.knows_cut_offs
+    assert not recording.timeouts.any()
+
+
 def test_d4rl_files_have_further_arrays_and_strings(tmp_path):
     names = np.array([b"a", b"b"], object)
     path = hdf5(tmp_path / "x.hdf5", **OWN, infos__qpos=STATES, infos__names=names, metadata__size=np.zeros(2))
@@ -103,6 +141,30 @@ def test_observations_of_several_parts_are_put_one_after_another(tmp_path):
         file["episode_0/actions"], file["episode_0/rewards"] = np.zeros((1, 1), np.float32), np.zeros(1)
         file["episode_0/terminations"], file["episode_0/truncations"] = [False], [True]
     assert read_recording(tmp_path).observations.tolist() == [[0, 0, 1]]
+
+
+def test_parts_are_in_the_order_that_training_has_them_in(tmp_path):
+    def box(width):
+        return {"type": "Box", "dtype": "float64", "shape": [width], "low": [-9] * width, "high": [9] * width}
+
+    # As whole words, `a-b` comes before `a/x`, and `a.b` before both.
+    space = {"a-b": box(1), "a": {"type": "Dict", "subspaces": {"y": box(1), "x": box(1)}}, "a.b": box(1)}
+    folder = minari(
+        tmp_path / "x-v0",
+        (STATES[:2], False),
+        total_episodes=1,
+        total_steps=1,
+        observation_space=json.dumps({"type": "Dict", "subspaces": space}),
+        action_space=json.dumps(box(1)),
+    )
+    with h5py.File(folder / "data" / "main_data.hdf5", "a") as file:
+        group = file["episode_0"]
+        del group["observations"], group["infos"]
+        for number, name in enumerate(("a/x", "a/y", "a-b", "a.b")):
+            group[f"observations/{name}"] = np.full((2, 1), float(number))
+    task = resolve("mine/x-v0", SuiteOptions(dataset_path=str(folder)))
+    trained = task.load_dataset().train.gather(np.array([0]))["observations"]
+    assert read_recording(folder).observations.tolist() == trained.tolist() == [[0, 1, 2, 3]]
 
 
 def test_a_minari_episode_that_does_not_fit_is_named_and_the_others_are_read(tmp_path):

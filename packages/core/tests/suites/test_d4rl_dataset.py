@@ -347,7 +347,7 @@ def test_a_damaged_download_does_not_stay_and_the_next_address_is_tried(server, 
         load(dataset_dir=str(tmp_path / "cache"))
     assert server.requests == [f"/{PATH}"]
     assert str(error.value).count("arrived damaged") == 2
-    assert not any(tmp_path.joinpath("cache").glob("*.hdf5"))
+    assert not any(tmp_path.joinpath("cache").iterdir())
 
 
 def test_the_error_names_every_address_its_fault_and_the_target(server, mirror, tmp_path):
@@ -360,6 +360,42 @@ def test_the_error_names_every_address_its_fault_and_the_target(server, mirror, 
     assert lines[2:7:2] == ["    the server answers 404 File not found"] * 3
     assert f"  {tmp_path / 'cache' / FILE}" in lines
     assert "OFFLOW_D4RL_MIRRORS" in lines[-1]
+
+
+def test_a_file_has_its_name_only_after_its_check(server, tmp_path, monkeypatch):
+    write(server.folder / PATH)
+    target = tmp_path / "cache" / FILE
+    checked = []
+    monkeypatch.setattr(d4rl_download, "require_hdf5", lambda path: checked.append((path.name, target.exists())))
+    load(dataset_dir=str(tmp_path / "cache"))
+    assert checked == [(f"{FILE}.part", False)]
+
+
+def test_after_a_failure_of_encryption_nothing_is_fetched_without(server, tmp_path, monkeypatch):
+    """The server here has no encryption, so that https to it fails; the same address by http would have the file."""
+    write(server.folder / PATH)
+    encrypted = server.address.replace("http:", "https:")
+    monkeypatch.setattr(d4rl_download, "ROOTS", (encrypted, server.address))
+    with pytest.raises(DatasetError) as error:
+        load(dataset_dir=str(tmp_path / "cache"))
+    lines = str(error.value).splitlines()
+    assert lines[1] == f"  {encrypted}/{PATH}"
+    assert lines[3:5] == [
+        f"  {server.address}/{PATH}",
+        "    not tried: it has no encryption, and that of an address above failed",
+    ]
+    assert server.requests == []
+
+
+def test_a_download_without_encryption_is_announced(server, tmp_path, monkeypatch, capsys):
+    """Here after an https address at which nobody is, which says nothing about encryption."""
+    monkeypatch.setattr(d4rl_download, "ROOTS", ("https://127.0.0.1:9", server.address))
+    write(server.folder / PATH)
+    load(dataset_dir=str(tmp_path / "cache"))
+    said = f"{server.address}/{PATH}: fetched over plain http, and no checksum is published"
+    assert capsys.readouterr().err.count(said) == 1
+    load(dataset_dir=str(tmp_path / "cache"))
+    assert capsys.readouterr().err == ""
 
 
 def test_without_room_no_other_address_is_asked(server, mirror, tmp_path, monkeypatch):

@@ -1,6 +1,11 @@
 import json
 import pickle
+import shutil
+import subprocess
+import sys
+import threading
 import warnings
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import gymnasium
 import h5py
@@ -13,7 +18,7 @@ from offlow_core.data.download import OFFLINE_VARIABLE
 from offlow_core.data.minari_files import Episode, MinariFolder, read_episodes, to_transitions
 from offlow_core.data.validation import DatasetError
 from offlow_core.evaluation import Evaluator
-from offlow_core.suites import minari, minari_dataset
+from offlow_core.suites import catalogue, minari, minari_dataset, minari_names, mujoco_repairs
 from offlow_core.suites.d4rl import D4RLEnvironment
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError
 from offlow_core.suites.mujoco_repairs import margins_add_up
@@ -70,7 +75,7 @@ def write_dataset(root, name, episodes, **metadata):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The folder that the package would look in."""
-    monkeypatch.setenv(minari_dataset.DIRECTORY_VARIABLE, str(tmp_path / "datasets"))
+    monkeypatch.setenv(minari_names.DIRECTORY_VARIABLE, str(tmp_path / "datasets"))
     monkeypatch.setenv(OFFLINE_VARIABLE, "1")
     return tmp_path / "datasets"
 
@@ -95,6 +100,51 @@ def test_every_listed_name_is_a_task_of_d4rl(root):
         assert minari.parse(name).adroit is not None
         assert task_of(name).canonical_name == name
     assert not root.exists()  # nothing was asked for
+
+
+def test_datasets_on_this_machine_are_listed(root, tmp_path):
+    write_dataset(root, "mine/pendulum-v0", steps("truncated"))
+    write_dataset(root, "D4RL/door/human-v2", steps("truncated"))
+    (root / ".hidden").symlink_to(root)
+    (root / "mine" / "again").symlink_to(root)  # leads back: an id may not become endless
+    write_dataset(tmp_path / "disk", "big-v0", steps("truncated"))
+    (root / "mine" / "big-v0").symlink_to(tmp_path / "disk" / "big-v0")
+    locked = root / "mine" / "locked"
+    locked.mkdir(mode=0o000)
+    try:
+        names = minari.all_names()
+    finally:
+        locked.chmod(0o700)
+    assert len(names) == len(set(names))
+    assert [name for name in names[12:] if "again" not in name] == ["mine/big-v0", "mine/pendulum-v0"]
+    assert all(name.count("/") < 8 for name in names)
+    assert "mine/again/mine/pendulum-v0" in names
+
+
+def test_what_is_no_task_is_not_listed(root):
+    """Data without their metadata, damaged or unusable ones, ids without a namespace, and those of another suite."""
+    for name in ("mine/absent-v0", "mine/damaged-v0", "pendulum-v0", "own/pendulum-v0"):
+        write_dataset(root, name, steps("truncated"))
+    (root / "mine/absent-v0/data/metadata.json").unlink()
+    (root / "mine/damaged-v0/data/metadata.json").write_text("{")
+    write_dataset(root, "mine/unusable-v0", steps("truncated"), observation_space='{"type": "Discrete", "n": 3}')
+    write_dataset(root, "mine/broken-v0", steps("truncated"), env_spec="no json")
+    write_dataset(root, "mine/whole-v0", steps("truncated"))
+    assert minari.all_names()[12:] == ["mine/whole-v0"]
+
+
+def test_a_list_of_datasets_asks_no_server(root, tmp_path, monkeypatch):
+    """Not even where the list is one of another folder, in which they are missing."""
+    write_dataset(root, "mine/pendulum-v0", steps("truncated"))
+    monkeypatch.delenv(OFFLINE_VARIABLE)
+    monkeypatch.setattr(minari_dataset, "download", lambda *_, **__: pytest.fail("asked a server"))
+
+    def entry(**options):
+        return next(e for e in catalogue.listed(SuiteOptions(**options)) if e.names == ("mine/pendulum-v0",))
+
+    assert entry().is_cached
+    assert not entry(dataset_dir=str(tmp_path / "elsewhere")).is_cached
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_every_step_is_a_transition_to_the_observation_after_it(root):
@@ -226,6 +276,7 @@ def test_an_environment_that_has_changed_since_is_refused(root):
         task.make_environment()
 
 
+TIME_LIMIT = "gymnasium.wrappers.common:TimeLimit"
 WRAPPER = {"name": "Mine", "entry_point": "os:system", "kwargs": {"command": "true"}}
 
 
@@ -235,13 +286,39 @@ WRAPPER = {"name": "Mine", "entry_point": "os:system", "kwargs": {"command": "tr
         ({"id": "Hovercraft-v0"}, "its environment Hovercraft-v0 is not one of those that gymnasium"),
         ({"id": "os:Pendulum-v1"}, "its environment os:Pendulum-v1 is not one of those"),
         ({"kwargs": {"gravity": 9.81, "old": 1}}, "its environment Pendulum-v1 cannot be made .*TypeError"),
-        ({"additional_wrappers": [WRAPPER]}, "its environment has the wrapper system, which is not gymnasium's"),
+        ({"additional_wrappers": [WRAPPER]}, "its environment has the wrapper os:system, but a dataset may only name"),
+        (
+            {"additional_wrappers": [{**WRAPPER, "entry_point": "gymnasium.wrappers.rendering:RecordVideo"}]},
+            "its environment has the wrapper gymnasium.wrappers.rendering:RecordVideo, .* these .*: ClipAction",
+        ),
+        (
+            {"additional_wrappers": [{**WRAPPER, "entry_point": "gymnasium.wrappers_of_mine:TimeLimit"}]},
+            "its environment has the wrapper gymnasium.wrappers_of_mine:TimeLimit, but",
+        ),
+        (
+            {"additional_wrappers": [{**WRAPPER, "entry_point": TIME_LIMIT, "kwargs": {"a": "b/c"}}]},
+            "the wrapper TimeLimit of its environment has the argument a='b/c', which looks like a file",
+        ),
     ],
 )
 def test_an_environment_that_cannot_be_made_is_told(root, change, message):
     write_dataset(root, "mine/pendulum-v0", steps("terminated"), env_spec=json.dumps(PENDULUM | change))
     with pytest.raises(UnusableEnvironmentError, match=f"^mine/pendulum-v0: {message}"):
         task_of("mine/pendulum-v0").make_environment()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["/etc/passwd", "..\\\\up", "ant.xml", "ANT.XML", "~", ".hidden", ["a", {"b": ["c/d"]}], {"c/d": 1}],
+)
+def test_a_dataset_does_not_name_files_to_open(root, value):
+    specification = {"id": "Ant-v5", "entry_point": "gymnasium.envs.mujoco.ant_v5:AntEnv"}
+    specification["kwargs"] = {"reset_noise_scale": 0.1, "xml_file": value}
+    write_dataset(root, "mine/ant-v0", steps("terminated"), env_spec=json.dumps(specification))
+    with pytest.raises(
+        UnusableEnvironmentError, match=r"mine/ant-v0: its environment Ant-v5 has the argument xml_file=.*a file; .*=0"
+    ):
+        task_of("mine/ant-v0").make_environment()
 
 
 def test_a_dataset_does_not_name_functions_to_call(root):
@@ -311,10 +388,35 @@ def test_contacts_are_those_of_the_recording(root, name, legacy):
     task = task_of(name)
     changed = legacy and margins_add_up()
     assert set(task.make_environment().unwrapped.model.geom_margin) == {0.0005 if changed else 0.001}
-    assert task.semantics()["legacy_contact_margin"] is legacy
+    assert task.semantics()["legacy_contact_margin"] is changed
     as_it_is = task_of(name, legacy_contact_margin=False)
     assert set(as_it_is.make_environment().unwrapped.model.geom_margin) == {0.001}
     assert as_it_is.semantics()["legacy_contact_margin"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "spaces"),
+    [
+        ({"id": "HalfCheetah-v5"}, (17, 6)),
+        ({"id": "Pendulum-v1"}, (3, 1)),
+        ({"id": "Hovercraft-v0"}, (11, 3)),
+    ],
+    ids=["without margins", "without a model", "cannot be made"],
+)
+def test_margins_that_are_not_repaired_are_not_recorded_as_such(root, change, spaces):
+    described = {"observation_space": json.dumps(box(spaces[0])), "action_space": json.dumps(box(spaces[1]))}
+    write_dataset(root, "mujoco/x/medium-v0", steps("truncated"), env_spec=json.dumps(PENDULUM | change), **described)
+    assert task_of("mujoco/x/medium-v0").semantics()["legacy_contact_margin"] is False
+
+
+def test_margins_are_not_repaired_where_this_mujoco_takes_the_larger_one(root, monkeypatch):
+    monkeypatch.setattr(mujoco_repairs, "margins_add_up", lambda: False)
+    specification = PENDULUM | {"id": "Hopper-v5"}
+    spaces = {"observation_space": json.dumps(box(11)), "action_space": json.dumps(box(3))}
+    write_dataset(root, "mujoco/hopper/medium-v0", steps("truncated"), env_spec=json.dumps(specification), **spaces)
+    task = task_of("mujoco/hopper/medium-v0")
+    assert set(task.make_environment().unwrapped.model.geom_margin) == {0.001}
+    assert task.semantics()["legacy_contact_margin"] is False
 
 
 def test_mazes_regenerated_under_d4rls_names_say_so(root):
@@ -443,7 +545,117 @@ def test_a_missing_dataset_is_downloaded_complete_or_not_at_all(root, server):
         "main_data.hdf5",
         "metadata.json",
     ]
-    assert list((root / minari_dataset._ARRIVING).rglob("*.*")) == []
+    assert not any(path.is_file() for path in (root / minari_dataset._ANNOUNCED).rglob("*"))
+
+
+@pytest.mark.parametrize("content", [b"<html>log in</html>", b"cut off"], ids=["web page", "cut off"])
+def test_a_damaged_download_does_not_stay(root, server, content):
+    serve(server, "mine/pendulum-v0")
+    original = server / "mine/resolve/main/pendulum-v0/data/main_data.hdf5"
+    whole = original.read_bytes()
+    original.write_bytes(whole[:-100] if content == b"cut off" else content)
+    task = task_of("mine/pendulum-v0")
+    with pytest.raises(
+        DatasetError,
+        match=r"mine/pendulum-v0 could not .* damaged and was removed \((expected an|it cannot be read as an)",
+    ):
+        task.load_dataset()
+    folder = root / "mine/pendulum-v0/data"
+    assert list(folder.iterdir()) == []
+    assert not minari_dataset.is_dataset(folder)
+    original.write_bytes(whole)
+    assert task.load_dataset().origin["source"] == "download"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("<html>log in</html>", "cannot be read as JSON"), ('{"total_episodes": 0}', "`total_episodes` must be at least")],
+)
+def test_damaged_metadata_do_not_stay(root, server, content, message):
+    serve(server, "mine/pendulum-v0")
+    original = server / "mine/resolve/main/pendulum-v0/data/metadata.json"
+    whole = original.read_text()
+    original.write_text(content)
+    with pytest.raises(DatasetError, match=rf"pendulum-v0 could not be .* damaged and was removed \({message}"):
+        task_of("mine/pendulum-v0")
+    assert not any(path.is_file() for path in root.rglob("*"))
+    original.write_text(whole)
+    assert len(task_of("mine/pendulum-v0").load_dataset().train) == 1
+
+
+def test_data_without_their_metadata_are_completed(root, server):
+    """What is left of a download that was interrupted between its two files is no dataset, and not fetched again."""
+    serve(server, "mine/pendulum-v0")
+    task = task_of("mine/pendulum-v0")
+    original = server / "mine/resolve/main/pendulum-v0/data/metadata.json"
+    hidden = original.rename(original.with_name("hidden"))
+    with pytest.raises(DatasetError, match="could not be downloaded"):
+        task.load_dataset()
+    folder = root / "mine/pendulum-v0/data"
+    assert (folder / "main_data.hdf5").exists()
+    with pytest.raises(DatasetError, match=r"but it has no metadata\.json"):
+        MinariFolder.open(folder)
+    assert "mine/pendulum-v0" not in minari.all_names()
+    hidden.rename(original)
+    original.with_name("main_data.hdf5").unlink()
+    assert task.load_dataset().origin["source"] == "download"
+
+
+def test_metadata_that_another_process_has_just_removed_are_found_in_the_dataset(root, server, monkeypatch):
+    serve(server, "mine/pendulum-v0")
+
+    def overtaken(*_, **__):
+        shutil.copytree(server / "mine/resolve/main/pendulum-v0", root / "mine/pendulum-v0")
+
+    monkeypatch.setattr(minari_dataset, "download", overtaken)
+    stored = minari_dataset.stored_metadata(minari.parse("mine/pendulum-v0"), SuiteOptions())
+    assert stored.path == root / "mine/pendulum-v0/data"
+
+
+LOAD = """
+import fcntl, sys, time
+from offlow_core.suites import SuiteOptions, minari, minari_dataset
+
+def lock_late(file, kind, lock=fcntl.flock):
+    lock(file, kind)
+    time.sleep(kind == fcntl.LOCK_EX)  # on a busy machine who has waited goes on long after the other has finished
+
+fcntl.flock = lock_late
+minari_dataset.SERVER = sys.argv[1]
+task = minari.task(minari.parse("mine/pendulum-v0"), SuiteOptions(dataset_dir=sys.argv[2]))
+assert len(task.load_dataset().train) == 1
+"""
+
+
+def test_two_processes_at_once_download_once(root, server, tmp_path):
+    serve(server, "mine/pendulum-v0")
+    requests = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=server)
+
+        def do_GET(self):
+            requests.append(self.path.rpartition("/")[2])
+            threading.Event().wait(0.5)
+            super().do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    command = [sys.executable, "-c", LOAD, f"http://127.0.0.1:{http.server_address[1]}", str(tmp_path / "cache")]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    http.shutdown()
+    http.server_close()
+    thread.join()
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert requests.count("main_data.hdf5") == 1
+    folder = tmp_path / "cache/mine/pendulum-v0/data"
+    assert sorted(path.name for path in folder.iterdir()) == ["main_data.hdf5", "metadata.json"]
 
 
 def test_fetching_downloads_once(root, server):

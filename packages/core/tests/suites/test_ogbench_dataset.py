@@ -5,6 +5,7 @@ import json
 import shutil
 import threading
 import warnings
+from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -164,7 +165,10 @@ def test_the_cache_of_the_package_is_the_default(copies, monkeypatch):
     assert load().origin["source"] == "cache"
 
 
-def test_missing_files_are_downloaded(copies, tmp_path, monkeypatch):
+@pytest.fixture
+def server(copies, monkeypatch) -> Iterator[None]:
+    """Offers the two files."""
+
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args):
             super().__init__(*args, directory=copies)
@@ -176,12 +180,27 @@ def test_missing_files_are_downloaded(copies, tmp_path, monkeypatch):
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     monkeypatch.setattr(ogbench_dataset, "DATASET_ADDRESS", f"http://127.0.0.1:{server.server_address[1]}")
-    dataset = load(dataset_dir=str(tmp_path / "cache"))
+    yield
     server.shutdown()
     server.server_close()
     thread.join()
-    assert dataset.origin["source"] == "download"
+
+
+def test_missing_files_are_downloaded(copies, server, tmp_path):
+    assert load(dataset_dir=str(tmp_path / "cache")).origin["source"] == "download"
     assert {path.name for path in (tmp_path / "cache").iterdir()} == {path.name for path in copies.iterdir()}
+
+
+def test_a_damaged_download_does_not_stay(copies, server, tmp_path):
+    original = copies / "cube-single-play-v0-val.npz"
+    whole = original.read_bytes()
+    original.write_bytes(whole[:-100])
+    with pytest.raises(DatasetError, match=r"v0-val\.npz could not .* damaged and was removed \(it cannot .*") as error:
+        load(dataset_dir=str(tmp_path / "cache"))
+    assert str(error.value).endswith("offlow data collect cube-single-play-v0")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["cube-single-play-v0.npz"]
+    original.write_bytes(whole)
+    assert load(dataset_dir=str(tmp_path / "cache")).origin["source"] == "download"
 
 
 def test_offline_the_error_names_address_file_target_and_how_to_collect(tmp_path, monkeypatch):

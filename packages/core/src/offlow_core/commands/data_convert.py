@@ -36,7 +36,8 @@ class Options:
     ] = None
     """format to write"""
     task: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
-    """the task that the rewards of an OGBench file are computed for"""
+    """the task whose dataset the file is: it gives an OGBench file its rewards, and a D4RL file without `timeouts` the
+    ends of its episodes"""
     overwrite: bool = False
     """replace what is there"""
 
@@ -65,7 +66,7 @@ def run(options: Options) -> None:
 
 def _read(found: Target) -> Recording:
     path = found.recordings["train"]
-    recording = read_recording(path)
+    recording = read_recording(path, found.step_limit)
     for name, values in recording.arrays.items():
         require_finite(values, name, str(path))
     if recording.format == "ogbench" and found.task is not None:

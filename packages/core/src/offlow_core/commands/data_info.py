@@ -1,14 +1,10 @@
 """`offlow data info`: what a dataset or a file holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-from tyro.conf import arg
-
-from offlow_core.commands.dataset_argument import find_target
+from offlow_core.commands.dataset_argument import DatasetOptions
 from offlow_core.commands.shell import run_command
 from offlow_core.data.recordings.fields import FORMATS
 from offlow_core.data.recordings.measures import Ranges
@@ -20,6 +16,7 @@ from offlow_core.data.recordings.summary import (
     summarize_recording,
     summarize_transitions,
 )
+from offlow_core.errors import UserError
 from offlow_core.suites.dataset_files import fingerprint
 from offlow_core.suites.score import ScoreRule
 from offlow_core.suites.task import Task
@@ -27,15 +24,8 @@ from offlow_core.wording import counted, size
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(DatasetOptions):
     """Show what a dataset holds: rows, episodes, returns, ranges, memory and origin."""
-
-    dataset: Annotated[str, tyro.conf.Positional, arg(metavar="NAME_OR_FILE")]
-    """a task whose dataset is in the local cache, a file (.npz, .hdf5), or a Minari folder"""
-    task: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
-    """take the file for a dataset of this task: its rewards, its score, its way to make transitions"""
-    dataset_dir: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="(default: the suite's own)")] = None
-    """folder of the datasets"""
 
 
 def main(arguments: Sequence[str], program: str) -> None:
@@ -45,20 +35,46 @@ def main(arguments: Sequence[str], program: str) -> None:
 
 def run(options: Options) -> None:
     """Print what is in the files, and what the task makes of them."""
-    target = find_target(options.dataset, options.task, options.dataset_dir)
+    target = options.find()
     task = target.task
+    # First, as loading takes the checksums that are printed above all else.
+    loaded = Loaded() if task is None else _loaded(task)
     title = options.dataset if task is None else f"{task.name} ({task.suite})"
-    _print_section(title, [line for role, path in target.paths.items() for line in _file_lines(role, path)])
+    files = [line for role, path in target.paths.items() for line in _file_lines(role, path, loaded.fingerprints)]
+    _print_section(title, files)
     for role, path in target.recordings.items():
-        kind, summary = _recorded(path)
+        kind, summary = _recorded(path, target.step_limit)
         lines = _recorded_lines(summary, None if task is None else task.score)
         _print_section(f"\n{role}: recorded rows ({FORMATS[kind]})", lines)
-    if task is not None:
+    if loaded.fault is not None:
+        raise loaded.fault
+    for role, trained in loaded.summaries.items():
+        _print_section(f"\n{role}: transitions to train on", _training_lines(trained, task))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a task makes of its dataset."""
+
+    summaries: dict[str, TrainingSummary] = field(default_factory=dict)
+    """By role."""
+    fingerprints: dict[tuple[str, str], dict] = field(default_factory=dict)
+    """Size and checksum of files, by role and name."""
+    fault: UserError | None = None
+    """Why it cannot be loaded; what is in the files is shown nevertheless."""
+
+
+def _loaded(task: Task) -> Loaded:
+    # Only the numbers outlive this function: a dataset may fill half the memory.
+    try:
         dataset = task.load_dataset()
-        for role, part in (("train", dataset.train), ("validation", dataset.validation)):
-            if part is not None:
-                lines = _training_lines(summarize_transitions(part), task)
-                _print_section(f"\n{role}: transitions to train on", lines)
+    except UserError as fault:
+        return Loaded(fault=fault)
+    parts = {"train": dataset.train, "validation": dataset.validation}
+    return Loaded(
+        summaries={role: summarize_transitions(part) for role, part in parts.items() if part is not None},
+        fingerprints={(file["role"], file["name"]): file for file in dataset.origin["files"]},
+    )
 
 
 def _print_section(heading: str, lines: list[tuple[str, str]]) -> None:
@@ -66,17 +82,17 @@ def _print_section(heading: str, lines: list[tuple[str, str]]) -> None:
     print("\n".join([heading, *(f"  {name:<{width}}  {text}" for name, text in lines)]), flush=True)
 
 
-def _recorded(path: Path) -> tuple[str, RecordedSummary]:
-    # Only the numbers outlive this function: a file may fill half the memory.
-    recording = read_recording(path)
+def _recorded(path: Path, step_limit: int | None) -> tuple[str, RecordedSummary]:
+    # Here, too, only the numbers.
+    recording = read_recording(path, step_limit)
     return recording.format, summarize_recording(recording)
 
 
-def _file_lines(role: str, path: Path) -> list[tuple[str, str]]:
+def _file_lines(role: str, path: Path, known: dict[tuple[str, str], dict]) -> list[tuple[str, str]]:
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     texts = []
     for file in files:
-        mark = fingerprint(role, file)
+        mark = known.get((role, file.name)) or fingerprint(role, file)
         texts += [f"{file} ({size(mark['bytes'])})", f"sha256 {mark['sha256']}"]
     return [(role if k == 0 else "", text) for k, text in enumerate(texts)]
 
@@ -90,6 +106,9 @@ def _recorded_lines(summary: RecordedSummary, score: ScoreRule | None) -> list[t
         ("transitions", f"{summary.transitions:,}"),
         ("borders", borders + (", the last one is unfinished" if summary.unfinished else "")),
     ]
+    if not summary.knows_cut_offs:
+        lines.append(("", "the file has no `timeouts`: an episode that was cut off runs on into the next"))
+        lines.append(("", "(D4RL counts its steps instead: --task NAME)"))
     if summary.goals_lie_inside:
         lines.append(("", "episodes go on after terminal rows (goals inside of episodes, as in AntMaze)"))
     if summary.returns is None or summary.rewards is None:

@@ -4,12 +4,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-from tyro.conf import arg
-
-from offlow_core.commands.dataset_argument import Target, find_target
+from offlow_core.commands.dataset_argument import DatasetOptions, Target
 from offlow_core.commands.shell import run_command
 from offlow_core.data.own_arrays import read_own_file
 from offlow_core.data.recordings.checks import Finding, check_fields
@@ -20,18 +16,12 @@ from offlow_core.wording import counted
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(DatasetOptions):
     """Check a dataset: borders, successors, repeated rows, values, types and shapes, actions and rewards.
 
-    Status 1 if something FAILs. What is only unusual is a WARNing.
+    With a task, also whether the dataset can be loaded as the task's. Status 1 if something FAILs. What is only unusual
+    is a WARNing.
     """
-
-    dataset: Annotated[str, tyro.conf.Positional, arg(metavar="NAME_OR_FILE")]
-    """a task whose dataset is in the local cache, a file (.npz, .hdf5), or a Minari folder"""
-    task: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="(default: none)")] = None
-    """check also whether the file can be trained on as this task's dataset"""
-    dataset_dir: Annotated[str | None, arg(metavar="DIR", help_behavior_hint="(default: the suite's own)")] = None
-    """folder of the datasets"""
 
 
 def main(arguments: Sequence[str], program: str) -> None:
@@ -41,9 +31,8 @@ def main(arguments: Sequence[str], program: str) -> None:
 
 def run(options: Options) -> None:
     """Report on each file and, for a task, on loading it; exit with status 1 after a FAIL."""
-    target = find_target(options.dataset, options.task, options.dataset_dir)
     levels = []
-    for finding in _findings(target):
+    for finding in _findings(options.find()):
         levels.append(finding.level)
         print(f"{finding.level:<4}  {finding.text}", flush=True)
     failures, warnings = levels.count("FAIL"), levels.count("WARN")
@@ -55,12 +44,12 @@ def run(options: Options) -> None:
 
 def _findings(target: Target) -> Iterator[Finding]:
     for path in target.recordings.values():
-        yield from _file_findings(path, alone=target.task is None)
+        yield from _file_findings(path, target)
     if target.task is not None:
         yield from _loading(f"as {target.task.name}", target.task.load_dataset)
 
 
-def _file_findings(path: Path, alone: bool) -> Iterator[Finding]:
+def _file_findings(path: Path, target: Target) -> Iterator[Finding]:
     unreadable: list[DatasetError] = []
     try:
         fields = read_fields(path, unreadable.append)
@@ -70,8 +59,8 @@ def _file_findings(path: Path, alone: bool) -> Iterator[Finding]:
     yield from (Finding("FAIL", str(fault)) for fault in unreadable)
     if not unreadable:
         yield Finding("OK", f"{path} can be read ({FORMATS[fields.format]})")
-    yield from check_fields(fields)
-    if alone and fields.format == "own":
+    yield from check_fields(fields, target.step_limit)
+    if target.task is None and fields.format == "own":
         yield from _loading("as own data", lambda: read_own_file(path))
 
 

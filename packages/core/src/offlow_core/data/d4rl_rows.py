@@ -29,12 +29,12 @@ def qlearning_rows(
     if timeouts is None:
         if max_episode_steps is None:
             raise ValueError("a file without `timeouts` needs max_episode_steps")
-        timeouts = _cut_offs(terminals, max_episode_steps)
+        timeouts = cut_offs(terminals, max_episode_steps)
     return np.flatnonzero(~np.asarray(timeouts, bool).reshape(-1)[:n]).astype(np.int32)
 
 
-def _cut_offs(terminals: np.ndarray, max_episode_steps: int) -> np.ndarray:
-    """Rows at which D4RL's running step count reaches the limit.
+def cut_offs(terminals: np.ndarray, max_episode_steps: int) -> np.ndarray:
+    """Rows at which D4RL's running step count reaches the limit, [rows] bool; it stands in for missing `timeouts`.
 
     The count starts at 0 on the first row and after a cut-off, but at 1 after a terminal row.
     """

@@ -7,11 +7,12 @@ import hashlib
 import http.client
 import os
 import shutil
+import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,26 +30,36 @@ _CONNECTION_ERRORS = (urllib.error.URLError, http.client.HTTPException, Connecti
 class DownloadError(UserError, RuntimeError):
     """A file could not be had; the message says how to get it by hand, `reason` only why.
 
-    With `disk_full`, what was received is kept for the next attempt, and another address would not help.
+    With `disk_full`, what was received is kept for the next attempt, and another address would not help. With
+    `tls_failed`, no encrypted connection came about: most often the server could not prove who it is.
     """
 
-    def __init__(self, message: str, reason: str, disk_full: bool = False):
-        super().__init__(message, reason, disk_full)
+    def __init__(self, message: str, reason: str, disk_full: bool = False, tls_failed: bool = False):
+        super().__init__(message, reason, disk_full, tls_failed)
         self.reason = reason
         self.disk_full = disk_full
+        self.tls_failed = tls_failed
 
     def __str__(self) -> str:
         return self.args[0]
 
 
 def download(
-    url: str, target: Path, *, expected_bytes: int | None = None, sha256: str | None = None, progress: bool = True
+    url: str,
+    target: Path,
+    *,
+    expected_bytes: int | None = None,
+    sha256: str | None = None,
+    check: Callable[[Path], object] | None = None,
+    progress: bool = True,
 ) -> Path:
     """Fetch `url` into `target`, which appears only when it is complete; an existing `target` is left as it is.
 
     The part received so far is kept in `<target>.part`, and the next attempt resumes there if the file on the server is
-    still the same. A second process that wants the same file waits for the first. Raises DownloadError; with the
-    environment variable OFFLOW_OFFLINE=1 it does so before any connection.
+    still the same. A second process that wants the same file waits for the first. `check` gets the path of the complete
+    part before that has its final name, and raises a UserError that says (as half a sentence) what is wrong with it;
+    the part is then thrown away, as it is where the checksum is another one. The part is locked: a check by HDF5 must
+    do without locks. Raises DownloadError; with the environment variable OFFLOW_OFFLINE=1 before any connection.
     """
     if target.exists():
         return target
@@ -59,10 +70,11 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked_part(target) as part:
             if part is not None:
-                _Transfer(url, target, part, expected_bytes, progress).run(sha256)
+                _Transfer(url, target, part, expected_bytes, progress).run(sha256, check)
     except (OSError, http.client.HTTPException) as error:
         reason = _reason(error)
-        raise DownloadError(_by_hand(url, target, reason), reason, _is_disk_full(error)) from error
+        message = _by_hand(url, target, reason)
+        raise DownloadError(message, reason, _is_disk_full(error), _is_tls_failure(error)) from error
     return target
 
 
@@ -84,7 +96,7 @@ class _Transfer:
         # Which version of the file the part belongs to, as the server names it; without it nothing can be resumed.
         self.version = target.with_name(f"{target.name}.part.version")
 
-    def run(self, sha256: str | None) -> None:
+    def run(self, sha256: str | None, check: Callable[[Path], object] | None) -> None:
         """Receive everything, check it, and give the file its name."""
         most = self._received()
         while True:
@@ -100,6 +112,8 @@ class _Transfer:
         if sha256 is not None:
             self._require_checksum(sha256)
         self.part.flush()
+        if check is not None:
+            self._require_intact(check)
         os.fsync(self.part.fileno())
         Path(self.part.name).rename(self.target)
         self.version.unlink(missing_ok=True)
@@ -173,8 +187,19 @@ class _Transfer:
         with Path(self.part.name).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
-            Path(self.part.name).unlink()
+            self._throw_away()
             raise _Refused(f"expected the SHA-256 checksum {sha256}, got {found}")
+
+    def _require_intact(self, check: Callable[[Path], object]) -> None:
+        try:
+            check(Path(self.part.name))
+        except UserError as error:
+            self._throw_away()
+            raise _Refused(f"it arrived damaged and was removed ({error}); trying again may help") from error
+
+    def _throw_away(self) -> None:
+        Path(self.part.name).unlink()
+        self.version.unlink(missing_ok=True)
 
     def _start_over(self) -> None:
         self.part.truncate(0)
@@ -204,6 +229,11 @@ def _locked_part(target: Path) -> Iterator[BinaryIO | None]:
 
 def _is_disk_full(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _is_tls_failure(error: Exception) -> bool:
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(cause, ssl.SSLError)
 
 
 def _reason(error: Exception) -> str:

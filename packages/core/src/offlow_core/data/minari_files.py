@@ -21,7 +21,7 @@ from offlow_core.data.validation import DatasetError, require_shape, validate
 
 METADATA = "metadata.json"
 MAIN_FILE = "main_data.hdf5"
-_STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")
+STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")
 _ROUNDING = 1e-5  # by which an action may leave its bounds before that is counted
 
 
@@ -36,16 +36,12 @@ class MinariFolder:
     def open(cls, path: Path) -> "MinariFolder":
         """Read the metadata; DatasetError where they are missing or unusable."""
         file = path / METADATA
-        if not file.is_file():
+        if not is_dataset(path):
             raise DatasetError(f"{path}: expected the `data` folder of a Minari dataset, but it has no {METADATA}.")
         try:
-            metadata = json.loads(file.read_bytes())
-        except (OSError, ValueError) as error:
-            raise DatasetError(f"{file}: cannot be read as JSON ({error}); get the dataset again.") from error
-        episodes = metadata.get("total_episodes") if isinstance(metadata, dict) else None
-        if not isinstance(episodes, int) or episodes < 1:
-            raise DatasetError(f"{file}: `total_episodes` must be at least 1, got {episodes!r}; get the dataset again.")
-        return cls(path, metadata)
+            return cls(path, read_metadata(file))
+        except DatasetError as error:
+            raise DatasetError(f"{file}: {error}; get the dataset again.") from error
 
     @property
     def format(self) -> str:
@@ -84,6 +80,23 @@ class Episode:
     truncations: np.ndarray  # [T] bool
 
 
+def is_dataset(folder: Path) -> bool:
+    """Whether this is the `data` folder of a dataset; the metadata, which arrive last, make it one."""
+    return (folder / METADATA).is_file()
+
+
+def read_metadata(file: Path) -> dict[str, Any]:
+    """The metadata in this file; DatasetError (half a sentence) where they are unusable."""
+    try:
+        metadata = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot be read as JSON ({error})") from error
+    episodes = metadata.get("total_episodes") if isinstance(metadata, dict) else None
+    if not isinstance(episodes, int) or episodes < 1:
+        raise DatasetError(f"`total_episodes` must be at least 1, got {episodes!r}")
+    return metadata
+
+
 def leaf_paths(space: gymnasium.Space, source: str) -> list[tuple[str, ...]]:
     """Where the arrays of an observation are: [()] for a Box, a Dict's keys in alphabetical order.
 
@@ -91,7 +104,7 @@ def leaf_paths(space: gymnasium.Space, source: str) -> list[tuple[str, ...]]:
     """
     if isinstance(space, gymnasium.spaces.Box) and (space.dtype == np.uint8 or len(space.shape) == 1):
         return [()]
-    paths = list(_dict_paths(space))
+    paths = sorted(_dict_paths(space), key=lambda found: part_order("/".join(found[0])))
     for path, leaf in paths:
         if not isinstance(leaf, gymnasium.spaces.Box) or len(leaf.shape) != 1 or leaf.dtype.kind != "f":
             raise DatasetError(
@@ -100,6 +113,14 @@ def leaf_paths(space: gymnasium.Space, source: str) -> list[tuple[str, ...]]:
                 "dataset into an .npz file of your own (own/LABEL)."
             )
     return [path for path, _ in paths]
+
+
+def part_order(name: str) -> list[str]:
+    """What the parts of an observation are sorted by before they are put one after another.
+
+    `name` holds a part's keys with slashes between them. They are compared one by one: `a/x` comes before `a-b`.
+    """
+    return name.split("/")
 
 
 def at(value: Any, path: tuple[str, ...]) -> Any:
@@ -184,7 +205,7 @@ def _read_hdf5(folder: MinariFolder, paths: list[tuple[str, ...]]) -> Iterator[E
         shown = {"desc": f"reading {file.path}", "unit": "episode", "delay": 2, "leave": False, "disable": None}
         for k in tqdm(range(folder.metadata["total_episodes"]), **shown):
             names = ["/".join(("observations", *path)) for path in paths]
-            missing = [name for name in (*names, *_STEP_FIELDS) if f"episode_{k}/{name}" not in file.fields]
+            missing = [name for name in (*names, *STEP_FIELDS) if f"episode_{k}/{name}" not in file.fields]
             if missing:
                 raise DatasetError(
                     f"{file.path}: `episode_{k}/{missing[0]}` is missing, though {METADATA} promises "
@@ -192,7 +213,7 @@ def _read_hdf5(folder: MinariFolder, paths: list[tuple[str, ...]]) -> Iterator[E
                     "again."
                 )
             parts = [file.read(f"episode_{k}/{name}") for name in names]
-            steps = {name: file.read(f"episode_{k}/{name}") for name in _STEP_FIELDS}
+            steps = {name: file.read(f"episode_{k}/{name}") for name in STEP_FIELDS}
             yield _episode(parts, steps, f"{file.path}, episode {k}")
 
 
@@ -208,7 +229,7 @@ def _read_through_package(folder: MinariFolder, paths: list[tuple[str, ...]]) ->
         ) from error
     for k, episode in enumerate(stored):
         parts = [np.asarray(at(episode.observations, path)) for path in paths]
-        steps = {name: np.asarray(getattr(episode, name)) for name in _STEP_FIELDS}
+        steps = {name: np.asarray(getattr(episode, name)) for name in STEP_FIELDS}
         yield _episode(parts, steps, f"{folder.path}, episode {k}")
 
 
@@ -266,6 +287,6 @@ def _dict_paths(space: gymnasium.Space) -> Iterator[tuple[tuple[str, ...], gymna
     if not isinstance(space, gymnasium.spaces.Dict):
         yield (), space
         return
-    for key in sorted(space.spaces):
-        for path, leaf in _dict_paths(space.spaces[key]):
+    for key, part in space.spaces.items():
+        for path, leaf in _dict_paths(part):
             yield (key, *path), leaf

@@ -1,10 +1,11 @@
 """Where D4RL's files can be had, and fetching one from the first place that has it intact."""
 
 import os
+import sys
 from pathlib import Path
 
 from offlow_core.data.download import DownloadError, download
-from offlow_core.data.hdf5_file import Hdf5File
+from offlow_core.data.intact import require_hdf5
 from offlow_core.data.validation import DatasetError
 
 MIRRORS_VARIABLE = "OFFLOW_D4RL_MIRRORS"
@@ -34,20 +35,26 @@ def addresses(path: str) -> list[str]:
 def download_file(path: str, target: Path) -> None:
     """Download a file, given by its path below D4RL's root, to `target`; a damaged one does not stay.
 
-    DatasetError names all addresses that were tried, and why each of them failed.
+    Where encryption has failed, nothing is fetched without: whoever interferes there could send anything here.
+    DatasetError names all addresses, and why each of them failed.
     """
-    tried = []
+    tried, tls_failed = [], False
     for address in addresses(path):
+        is_plain = address.startswith("http:")
+        if is_plain and tls_failed:
+            tried.append(f"  {address}\n    not tried: it has no encryption, and that of an address above failed")
+            continue
         try:
-            download(address, target)
-            _require_intact(target)
-            return
+            download(address, target, check=require_hdf5)
         except DownloadError as error:
             if error.disk_full:
                 raise DatasetError(str(error)) from error
             tried.append(f"  {address}\n    {error.reason}")
-        except DatasetError as error:
-            tried.append(f"  {address}\n    arrived damaged and was removed: {error}")
+            tls_failed |= error.tls_failed
+            continue
+        if is_plain:
+            _announce_plain_http(address)
+        return
     raise DatasetError(
         "\n".join(
             (
@@ -60,11 +67,8 @@ def download_file(path: str, target: Path) -> None:
     )
 
 
-def _require_intact(target: Path) -> None:
-    """Nobody publishes checksums, but HDF5 notices a missing end."""
-    try:
-        with Hdf5File(target):
-            pass
-    except DatasetError:
-        target.unlink(missing_ok=True)
-        raise
+def _announce_plain_http(address: str) -> None:
+    print(
+        f"{address}: fetched over plain http, and no checksum is published: nothing proves that this is D4RL's file",
+        file=sys.stderr,
+    )

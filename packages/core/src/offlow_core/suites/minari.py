@@ -6,17 +6,27 @@ from importlib.metadata import version
 from typing import Any
 
 from offlow_core.data.minari_files import MinariFolder, leaf_paths
+from offlow_core.errors import UserError
+from offlow_core.suites import minari_names, own
 from offlow_core.suites.d4rl import D4RLEnvironment
 from offlow_core.suites.d4rl_environments import semantics as d4rl_semantics
 from offlow_core.suites.fitted_environment import action_bounds
 from offlow_core.suites.minari_dataset import fetch, files, load_dataset, spaces, stored_metadata
 from offlow_core.suites.minari_environment import StoredEnvironment, read_specification, stored_specification
-from offlow_core.suites.minari_names import MinariName, all_names, parse
+from offlow_core.suites.minari_names import MinariName, parse
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.score import RETURN, ScoreRule
 from offlow_core.suites.task import Task
 
 __all__ = ["all_names", "parse", "task"]
+
+
+def all_names() -> list[str]:
+    """The ids that are known without a server: D4RL's hands, and the datasets in the package's folder.
+
+    Of these only such as are tasks: not those whose metadata are damaged, nor those that are called own/LABEL.
+    """
+    return [name for name in minari_names.all_names() if _is_task(name)]
 
 
 def task(name: MinariName, options: SuiteOptions) -> Task:
@@ -47,6 +57,16 @@ def score_rule(stored: MinariFolder) -> ScoreRule:
     return ScoreRule("normalised return", "return", *bounds, is_share=False)
 
 
+def _is_task(name: str) -> bool:
+    if own.parse(name) is not None:
+        return False
+    try:
+        task(parse(name), SuiteOptions())
+    except UserError:
+        return False
+    return True
+
+
 def _converted(name: MinariName, options: SuiteOptions) -> dict[str, Any]:
     """D4RL's own environment and score: the stored environment has another reward and other ends of episodes."""
     return {
@@ -64,14 +84,20 @@ def _stored(name: MinariName, stored: MinariFolder, options: SuiteOptions) -> di
         return rest | {"episode_steps": None, "make_environment": None}
     return rest | {
         "episode_steps": read_specification(text, name.canonical).max_episode_steps,
-        "make_environment": StoredEnvironment(
-            dataset=name.canonical,
-            specification=text,
-            observation_width=stored.observation_width,
-            frame_stack=options.frame_stack,
-            legacy_contact_margin=name.has_legacy_contacts and options.legacy_contact_margin,
-        ),
+        "make_environment": _environment(name, stored, text, options),
     }
+
+
+def _environment(
+    name: MinariName, stored: MinariFolder, specification: str, options: SuiteOptions
+) -> StoredEnvironment:
+    return StoredEnvironment(
+        dataset=name.canonical,
+        specification=specification,
+        observation_width=stored.observation_width,
+        frame_stack=options.frame_stack,
+        legacy_contact_margin=name.has_legacy_contacts and options.legacy_contact_margin,
+    )
 
 
 def _converted_semantics(name: MinariName, options: SuiteOptions) -> dict:
@@ -106,7 +132,7 @@ def _stored_semantics(name: MinariName, stored: MinariFolder, options: SuiteOpti
         "score_bounds": [score.low, score.high],
         "environment": text and read_specification(text, name.canonical).id,
         "environment_is_for": "evaluation" if stored.metadata.get("eval_env_spec") else "recording",
-        "legacy_contact_margin": name.has_legacy_contacts and options.legacy_contact_margin,
+        "legacy_contact_margin": text is not None and _environment(name, stored, text, options).repairs_margins(),
         "frame_stack": options.frame_stack,
         "versions": {package: version(package) for package in ("gymnasium", "gymnasium-robotics", "mujoco")},
     }

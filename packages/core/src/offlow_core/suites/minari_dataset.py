@@ -1,25 +1,33 @@
 """Datasets of Minari: find or download the folder, bring actions into [-1, 1], check everything."""
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
 import gymnasium
 
 from offlow_core.data.download import DownloadError, download
-from offlow_core.data.minari_files import MAIN_FILE, METADATA, MinariFolder, leaf_paths, read_episodes, to_transitions
+from offlow_core.data.intact import require_hdf5
+from offlow_core.data.minari_files import (
+    MAIN_FILE,
+    METADATA,
+    MinariFolder,
+    is_dataset,
+    leaf_paths,
+    read_episodes,
+    read_metadata,
+    to_transitions,
+)
 from offlow_core.data.transitions import Dataset
 from offlow_core.data.validation import DatasetError, require_shape
 from offlow_core.suites.dataset_files import fingerprint
 from offlow_core.suites.fitted_environment import action_bounds
 from offlow_core.suites.minari_environment import make_stored
-from offlow_core.suites.minari_names import MinariName
+from offlow_core.suites.minari_names import MinariName, default_folder
 from offlow_core.suites.options import SuiteOptions
 
-DIRECTORY_VARIABLE = "MINARI_DATASETS_PATH"
-DATASET_DIR = "~/.minari/datasets"  # both are the package's own, so that its datasets are found
 SERVER = "https://huggingface.co/datasets/farama-minari"
-# Hidden, so that the package does not take what is still incomplete for a dataset.
-_ARRIVING = ".offlow-arriving"
+# Metadata of datasets that are not here. Hidden, so that the package does not take these folders for datasets.
+_ANNOUNCED = ".offlow-announced"
 
 
 def load_dataset(name: MinariName, options: SuiteOptions) -> Dataset:
@@ -60,11 +68,21 @@ def fetch(name: MinariName, options: SuiteOptions) -> list[Path]:
 
 
 def stored_metadata(name: MinariName, options: SuiteOptions) -> MinariFolder:
-    """What the dataset says of itself; of a missing one this alone is downloaded."""
+    """What the dataset says of itself; of one that is nowhere on this machine this alone is downloaded."""
     folder = _folder(name, options)
-    if options.dataset_path is not None or folder.exists():
+    if options.dataset_path is not None or is_dataset(folder):
         return MinariFolder.open(folder)
-    return MinariFolder.open(_download(METADATA, name, options).parent)
+    usual = default_folder() / name.canonical / "data"
+    if is_dataset(usual):  # a list of what there is, also elsewhere, asks no server
+        return MinariFolder.open(usual)
+    announced = _announced(name, options)
+    _download(announced, name, options, read_metadata)
+    try:
+        return MinariFolder.open(announced.parent)
+    except DatasetError:
+        if not is_dataset(folder):
+            raise
+        return MinariFolder.open(folder)  # another process has just completed the dataset and removed the other file
 
 
 def spaces(stored: MinariFolder) -> tuple[gymnasium.Space, gymnasium.Space]:
@@ -84,7 +102,7 @@ def _locate(name: MinariName, options: SuiteOptions) -> tuple[str, Path]:
     folder = _folder(name, options)
     if options.dataset_path is not None:
         return "dataset_path", folder
-    if folder.exists():
+    if is_dataset(folder):
         return "cache", folder
     kind = stored_metadata(name, options).format
     if kind != "hdf5":
@@ -92,13 +110,10 @@ def _locate(name: MinariName, options: SuiteOptions) -> tuple[str, Path]:
             f"{name.canonical} is kept in many files ({kind}), which its own package has to download:\n"
             f"{_by_package(name, kind)}"
         )
-    arrived = _download(MAIN_FILE, name, options).parent.parent
-    folder.parent.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        arrived.rename(folder.parent)
-    except OSError:
-        if not folder.exists():  # no other process was faster
-            raise
+    # The metadata last: until they are here the folder is no dataset, neither for us nor for the package.
+    _download(folder / MAIN_FILE, name, options, require_hdf5)
+    _download(folder / METADATA, name, options, read_metadata)
+    _announced(name, options).unlink(missing_ok=True)
     return "download", folder
 
 
@@ -106,20 +121,25 @@ def _folder(name: MinariName, options: SuiteOptions) -> Path:
     """The dataset's `data` folder, which a user may name, too."""
     if options.dataset_path is not None:
         given = Path(options.dataset_path).expanduser()
-        return given if (given / METADATA).exists() else given / "data"
+        return given if is_dataset(given) else given / "data"
     return _root(options) / name.canonical / "data"
 
 
+def _announced(name: MinariName, options: SuiteOptions) -> Path:
+    """Where the metadata of a dataset are kept as long as it is not here."""
+    return _root(options) / _ANNOUNCED / name.canonical / METADATA
+
+
 def _root(options: SuiteOptions) -> Path:
-    return Path(options.dataset_dir or os.environ.get(DIRECTORY_VARIABLE) or DATASET_DIR).expanduser()
+    return default_folder() if options.dataset_dir is None else Path(options.dataset_dir).expanduser()
 
 
-def _download(file: str, name: MinariName, options: SuiteOptions) -> Path:
-    """One file of a dataset, in a folder where it waits for the others."""
+def _download(target: Path, name: MinariName, options: SuiteOptions, check: Callable[[Path], object]) -> None:
+    """The dataset's file of this name."""
     namespace, _, rest = name.canonical.partition("/")
     address = f"{SERVER}/{namespace}/resolve/main/{rest}/data"
     try:
-        return download(f"{address}/{file}", _root(options) / _ARRIVING / name.canonical / "data" / file)
+        download(f"{address}/{target.name}", target, check=check)
     except DownloadError as error:
         raise DatasetError(
             f"{name.canonical} could not be downloaded: {error.reason}.\nTo get it by hand, either fetch\n"

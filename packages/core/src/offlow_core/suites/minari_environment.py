@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,28 @@ from offlow_core.suites import mujoco_repairs
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
 from offlow_core.suites.mujoco_remarks import settotalmass_remark_hidden
 from offlow_core.suites.named_environment import register_robotics
+
+# Those of gymnasium's wrappers that change only what an environment takes and returns; others write files, show windows
+# or need further packages.
+_WRAPPERS = (
+    "ClipAction",
+    "ClipReward",
+    "DtypeObservation",
+    "FilterObservation",
+    "FlattenObservation",
+    "OrderEnforcing",
+    "PassiveEnvChecker",
+    "RecordEpisodeStatistics",
+    "RescaleAction",
+    "RescaleObservation",
+    "TimeAwareObservation",
+    "TimeLimit",
+)
+_PATH = re.compile(r"[/\\]|^[.~]|\.xml$", re.IGNORECASE)
+_WITHOUT_IT = (
+    "Train with --eval_interval=0, or write the dataset into an .npz file of your own (offlow data convert) and name "
+    "an environment for that (own/LABEL, --environment)."
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,17 @@ class StoredEnvironment:
                 "with --eval_interval=0, or install the version that the dataset was made with."
             )
         return fitted(env, self.dataset, self.frame_stack)
+
+    def repairs_margins(self) -> bool:
+        """Whether its environments have their contact margins repaired; False where none can be made."""
+        if not self.legacy_contact_margin:
+            return False
+        try:
+            env = make(self.specification, self.dataset, None)
+        except UnusableEnvironmentError:
+            return False
+        with env:
+            return _needs_repair(env)
 
 
 class FlatObservations(gymnasium.ObservationWrapper):
@@ -89,8 +124,8 @@ def make_stored(stored: MinariFolder) -> gymnasium.Env:
 def make(specification: str, name: str, render_mode: str | None) -> gymnasium.Env:
     """The environment of a specification (JSON), as gymnasium and gymnasium-robotics have it today.
 
-    A dataset may come from anybody: it chooses among registered environments and gymnasium's own wrappers, but does not
-    name functions to call.
+    A dataset may come from anybody: it chooses among registered environments and a few of gymnasium's wrappers, but
+    names neither functions to call nor files to open.
     """
     spec = read_specification(specification, name)
     register_robotics()
@@ -98,14 +133,18 @@ def make(specification: str, name: str, render_mode: str | None) -> gymnasium.En
     if registered is None:
         raise UnusableEnvironmentError(
             f"{name}: its environment {spec.id} is not one of those that gymnasium {gymnasium.__version__} and "
-            "gymnasium-robotics have. Train with --eval_interval=0, or write the dataset into an .npz file of your own "
-            "(offlow data convert) and name an environment for that (own/LABEL, --environment)."
+            f"gymnasium-robotics have. {_WITHOUT_IT}"
         )
     spec.entry_point, spec.vector_entry_point = registered.entry_point, None
+    _refuse_paths(spec.kwargs, f"{name}: its environment {spec.id}")
     for wrapper in spec.additional_wrappers:
         module, _, kind = wrapper.entry_point.partition(":")
-        if not module.startswith("gymnasium.wrappers") or kind not in gymnasium.wrappers.__all__:
-            raise UnusableEnvironmentError(f"{name}: its environment has the wrapper {kind}, which is not gymnasium's.")
+        if not f"{module}.".startswith("gymnasium.wrappers.") or kind not in _WRAPPERS:
+            raise UnusableEnvironmentError(
+                f"{name}: its environment has the wrapper {wrapper.entry_point}, but a dataset may only name these of "
+                f"gymnasium's: {', '.join(_WRAPPERS)}. {_WITHOUT_IT}"
+            )
+        _refuse_paths(wrapper.kwargs, f"{name}: the wrapper {kind} of its environment")
     rendering = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with settotalmass_remark_hidden():
@@ -117,8 +156,33 @@ def make(specification: str, name: str, render_mode: str | None) -> gymnasium.En
         ) from error
 
 
-def _restore_margins(env: gymnasium.Env, name: str) -> None:
+def _refuse_paths(arguments: Mapping[str, Any] | None, who: str) -> None:
+    for key, value in (arguments or {}).items():
+        for text in _texts(value):
+            if _PATH.search(text):
+                raise UnusableEnvironmentError(
+                    f"{who} has the argument {key}={text!r}, which looks like a file; a dataset may not name files to "
+                    f"open. {_WITHOUT_IT}"
+                )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All strings in a value as JSON has them, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        parts = [*value, *value.values()] if isinstance(value, Mapping) else value
+        for part in parts:
+            yield from _texts(part)
+
+
+def _needs_repair(env: gymnasium.Env) -> bool:
+    """Whether the model has contact margins, and this MuJoCo takes them differently."""
     model = getattr(env.unwrapped, "model", None)
-    if model is not None and model.geom_margin.any() and mujoco_repairs.margins_add_up():
-        mujoco_repairs.restore_contact_margin(model)
+    return model is not None and bool(model.geom_margin.any()) and mujoco_repairs.margins_add_up()
+
+
+def _restore_margins(env: gymnasium.Env, name: str) -> None:
+    if _needs_repair(env):
+        mujoco_repairs.restore_contact_margin(env.unwrapped.model)
         mujoco_repairs.announce_margins(name)

@@ -1,11 +1,18 @@
 """Names of Minari datasets: `NAMESPACE/.../VARIANT-vVERSION`."""
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from offlow_core.data.minari_files import is_dataset
 from offlow_core.suites import d4rl_names
 from offlow_core.suites.d4rl_names import D4RLName
 
+DIRECTORY_VARIABLE = "MINARI_DATASETS_PATH"
+DATASET_DIR = "~/.minari/datasets"  # both are the package's own, so that its datasets are found
+_MOST_PARTS = 8  # of an id; links that lead back upwards would make endless ones
 _NAME = re.compile(r"[\w-]+(/[\w-]+)+-v\d+", re.ASCII)
 _ADROIT = re.compile(r"D4RL/(pen|door|hammer|relocate)/(human|cloned|expert)-v\d+")
 _REGENERATED = re.compile(r"D4RL/antmaze/.*")
@@ -40,7 +47,26 @@ def parse(name: str) -> MinariName | None:
     return MinariName(name) if _NAME.fullmatch(name) else None
 
 
+def default_folder() -> Path:
+    """The folder that the package keeps its datasets in."""
+    return Path(os.environ.get(DIRECTORY_VARIABLE) or DATASET_DIR).expanduser()
+
+
 def all_names() -> list[str]:
-    """The ids whose environment and score are known without their metadata."""
+    """The ids whose environment and score are known without their metadata, and those in the package's folder."""
     hands, variants = ("pen", "door", "hammer", "relocate"), ("human", "cloned", "expert")
-    return [f"D4RL/{hand}/{variant}-v2" for hand in hands for variant in variants]
+    known = [f"D4RL/{hand}/{variant}-v2" for hand in hands for variant in variants]
+    local = [name for name in _local_ids(default_folder(), ()) if parse(name) is not None]
+    return list(dict.fromkeys([*known, *local]))
+
+
+def _local_ids(root: Path, parts: tuple[str, ...]) -> Iterator[str]:
+    folder = root.joinpath(*parts)
+    if not folder.is_dir() or not os.access(folder, os.R_OK | os.X_OK):
+        return
+    if is_dataset(folder / "data"):
+        yield "/".join(parts)
+    elif len(parts) < _MOST_PARTS:
+        for child in sorted(path.name for path in folder.iterdir()):
+            if child != "data" and not child.startswith("."):
+                yield from _local_ids(root, (*parts, child))

@@ -1,6 +1,5 @@
 """Datasets of OGBench: find or download the files, relabel rewards for the task, check everything."""
 
-import zipfile
 from pathlib import Path
 
 import gymnasium
@@ -8,6 +7,7 @@ import numpy as np
 
 from offlow_core.data.collect.protocol import PROTOCOLS
 from offlow_core.data.download import DownloadError, download
+from offlow_core.data.intact import require_npz
 from offlow_core.data.ogbench_rows import OGBenchFile, read_ogbench_file, regular_rows, to_transitions
 from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.data.validation import DatasetError, require_shape, validate
@@ -58,23 +58,10 @@ def _locate(name: OGBenchName, options: SuiteOptions) -> tuple[str, dict[str, Pa
     missing = [path for path in paths.values() if not path.exists()]
     for path in missing:
         try:
-            download(f"{DATASET_ADDRESS}/{path.name}", path)
-            _require_intact(path)
+            download(f"{DATASET_ADDRESS}/{path.name}", path, check=require_npz)
         except DownloadError as error:
             raise DatasetError(f"{error}{_collect_hint(name)}") from error
     return "download" if missing else "cache", paths
-
-
-def _require_intact(path: Path) -> None:
-    """The host publishes no checksums; those inside the archive must at least agree. A damaged file does not stay."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except zipfile.BadZipFile as error:
-        damaged = str(error)
-    if damaged is not None:
-        path.unlink()
-        raise DatasetError(f"{path.name} arrived damaged ({damaged}) and was removed; run the command again")
 
 
 def _collect_hint(name: OGBenchName) -> str:

@@ -25,8 +25,11 @@ class Finding:
     text: str
 
 
-def check_fields(fields: Fields) -> Iterator[Finding]:
-    """Everything that can be said of a dataset's arrays, also where some of them cannot be used."""
+def check_fields(fields: Fields, step_limit: int | None = None) -> Iterator[Finding]:
+    """Everything that can be said of a dataset's arrays, also where some of them cannot be used.
+
+    `step_limit` as in `lay_out`.
+    """
     yield from _structure(fields)
     numbers = {name: values for name, values in fields.arrays.items() if values.dtype.kind == "f" and values.ndim}
     sound = True
@@ -37,7 +40,7 @@ def check_fields(fields: Fields) -> Iterator[Finding]:
     if sound:
         yield Finding("OK", f"all numbers are finite ({', '.join(numbers) or 'there are none'})")
     if not any(structural_faults(fields)):
-        yield from check_recording(lay_out(fields))
+        yield from check_recording(lay_out(fields, step_limit))
 
 
 def check_recording(recording: Recording) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import numpy as np
 from offlow_core.data.recordings.recording import Recording
 from offlow_core.data.transitions import Transitions
 from offlow_core.data.validation import DatasetError
+from offlow_core.wording import counted
 
 _SHOWN_NAMES = 6
 
@@ -41,12 +42,15 @@ def to_own(recording: Recording) -> Converted:
     """Rows as own data have them: everything is kept, further arrays as `infos/...`."""
     _require_rewards(recording)
     _require_unit_actions(recording)
+    _require_cut_offs(recording)
     converted = replace(recording, format="own", extras=_as_infos(recording.extras))
-    changes = [*_goals_inside(recording), *_left_out(recording)]
+    changes = [*_unmarked(recording), *_goals_inside(recording), *_left_out(recording)]
     if recording.format == "d4rl" and recording.next_observations is not None and recording.timeouts.any():
         changes.append(
             "cut-off rows become transitions too: own data use the recorded `next_observations`, which D4RL overlooks"
         )
+    elif recording.format == "d4rl" and (both := _marked_twice(recording)):
+        changes.append(f"{both}, now a transition: own data count it as terminal, D4RL drops it as cut off")
     return Converted(converted, tuple(changes))
 
 
@@ -56,10 +60,13 @@ def to_d4rl(recording: Recording) -> Converted:
     Where the successor was recorded it becomes that row, so that no transition is lost.
     """
     _require_rewards(recording)
-    changes = [*_goals_inside(recording), *_left_out(recording)]
+    changes = [*_unmarked(recording), *_goals_inside(recording), *_left_out(recording)]
     if recording.next_observations is not None and recording.format in ("own", "minari"):
         recording, more = _with_final_rows(recording)
         changes += more
+    elif recording.format == "own" and (both := _marked_twice(recording)):
+        changes.append(f"{both}, kept as terminal only: D4RL would drop it as cut off, and the termination with it")
+        recording = replace(recording, timeouts=recording.cut_off)
     return Converted(replace(recording, format="d4rl", extras=_as_infos(recording.extras)), tuple(changes))
 
 
@@ -77,7 +84,8 @@ def to_ogbench(recording: Recording) -> Converted:
             f"{recording.path}: an OGBench file needs the simulator's state to compute rewards from, but there is no "
             f"`{'` and no `'.join(missing)}` (nor as `infos/...`)."
         )
-    final = recording.terminals & recording.ends & ~recording.timeouts
+    _require_cut_offs(recording)
+    final = recording.terminals & recording.ends & ~recording.cut_off
     if final.any():
         raise DatasetError(
             f"{recording.path}: an OGBench file needs the state after the last action of each episode, but "
@@ -94,16 +102,21 @@ def to_ogbench(recording: Recording) -> Converted:
         extras=kept,
     )
     changes = ["rewards and terminations are not stored: OGBench computes them for each task when it loads the file"]
-    return Converted(converted, (*changes, *_dropped(set(extras) - set(kept)), *_left_out(recording)))
+    lost = [*_dropped(set(extras) - set(kept)), *_left_out(recording)]
+    return Converted(converted, (*_unmarked(recording), *changes, *lost))
 
 
 def to_minari(recording: Recording) -> Converted:
     """Rows as Minari has them: every step has a successor, that of a terminal row may be its own state."""
     _require_rewards(recording)
-    changes = [*_dropped(recording.extras), *_left_out(recording)]
+    _require_cut_offs(recording)
+    changes = [*_unmarked(recording), *_dropped(recording.extras), *_left_out(recording)]
     if recording.next_observations is None:
         recording, more = _without_cut_off_rows(recording)
         changes += more
+    else:
+        # Own data also end an episode where the next row is not the successor, without a flag.
+        recording = replace(recording, timeouts=recording.ends)
     return Converted(replace(recording, format="minari", extras={}), tuple(changes))
 
 
@@ -176,6 +189,14 @@ def _require_rewards(recording: Recording) -> None:
         )
 
 
+def _require_cut_offs(recording: Recording) -> None:
+    if recording.format == "d4rl" and not recording.knows_cut_offs:
+        raise DatasetError(
+            f"{recording.path}: the file has no `timeouts`. D4RL then counts steps to the task's limit, which the file "
+            "does not tell, and episodes that were cut off would run on into the next: name the task with --task NAME."
+        )
+
+
 def _require_unit_actions(recording: Recording) -> None:
     outside = np.flatnonzero((np.abs(recording.actions) > 1 + 1e-5).any(axis=1))
     if outside.size:
@@ -187,6 +208,21 @@ def _require_unit_actions(recording: Recording) -> None:
 
 def _as_infos(extras: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name if "/" in name else f"infos/{name}": values for name, values in extras.items()}
+
+
+def _unmarked(recording: Recording) -> list[str]:
+    if recording.knows_cut_offs:
+        return []
+    return [
+        "the file has no `timeouts`: an episode that was cut off runs on into the next (D4RL counts its steps instead: "
+        "--task NAME)"
+    ]
+
+
+def _marked_twice(recording: Recording) -> str:
+    """The rows that are both terminal and cut off, in words; empty where there are none."""
+    both = int((recording.terminals & recording.timeouts).sum())
+    return f"{counted(both, 'row')} marked both terminal and cut off" if both else ""
 
 
 def _goals_inside(recording: Recording) -> list[str]:

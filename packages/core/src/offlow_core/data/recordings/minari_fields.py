@@ -8,10 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from offlow_core.data.hdf5_file import Hdf5File
-from offlow_core.data.minari_files import MAIN_FILE, METADATA, MinariFolder
+from offlow_core.data.minari_files import MAIN_FILE, METADATA, STEP_FIELDS, MinariFolder, part_order
 from offlow_core.data.validation import DatasetError
 
-_STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")
 OnFault = Callable[[DatasetError], None]
 
 
@@ -78,13 +77,13 @@ def _by_episode(fields: Collection[str]) -> dict[int, list[str]]:
 
 
 def _is_needed(name: str) -> bool:
-    return name in _STEP_FIELDS or name.partition("/")[0] == "observations"
+    return name in STEP_FIELDS or name.partition("/")[0] == "observations"
 
 
 def _read_episode(file: Hdf5File, group: str, names: list[str]) -> dict[str, np.ndarray]:
-    # An observation of several arrays is their concatenation in alphabetical order.
-    parts = sorted(name for name in names if name.partition("/")[0] == "observations") or ["observations"]
-    steps = {name: file.read(f"{group}/{name}") for name in _STEP_FIELDS}
+    parts = sorted((name for name in names if name.partition("/")[0] == "observations"), key=part_order)
+    parts = parts or ["observations"]
+    steps = {name: file.read(f"{group}/{name}") for name in STEP_FIELDS}
     t = len(steps["actions"])
     observations = [file.read(f"{group}/{name}") for name in parts]
     for name, values in (*zip(parts, observations, strict=True), *steps.items()):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from offlow_core.data.d4rl_rows import qlearning_rows
+from offlow_core.data.d4rl_rows import cut_offs, qlearning_rows
 from offlow_core.data.recordings.fields import ROWS, Fields, read_fields
 from offlow_core.data.recordings.measures import blocks
 from offlow_core.data.validation import DatasetError
@@ -33,6 +33,7 @@ class Recording:
     next_observations: np.ndarray | None  # [r, ...]
     extras: dict[str, np.ndarray]  # further arrays [r, ...]
     left_out: tuple[str, ...] = ()  # names of what has not one row per step
+    knows_cut_offs: bool = True  # False where the file has no `timeouts`, and nothing else says what they would be
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -49,6 +50,14 @@ class Recording:
             ends |= self.breaks
         ends[-1:] = True
         return ends
+
+    @property
+    def cut_off(self) -> np.ndarray:
+        """Whether the loader of the format takes an episode for cut off at each row, [r] bool.
+
+        A row that is marked both terminal and cut off counts as terminal in own data, and as cut off in D4RL's.
+        """
+        return self.timeouts & ~self.terminals if self.format == "own" else self.timeouts
 
     @cached_property
     def breaks(self) -> np.ndarray:
@@ -79,7 +88,7 @@ class Recording:
             return len(self)
         if self.format == "ogbench":
             return len(self) - int(self.timeouts.sum())
-        return len(qlearning_rows(self.terminals, self.timeouts))
+        return len(qlearning_rows(self.terminals, self.cut_off))
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -93,13 +102,17 @@ class Recording:
         return sum(values.nbytes for values in (*self.arrays.values(), *self.extras.values()))
 
 
-def read_recording(path: Path) -> Recording:
-    """The rows of the dataset at `path`; DatasetError where they cannot be read or do not fit together."""
-    return lay_out(read_fields(path))
+def read_recording(path: Path, step_limit: int | None = None) -> Recording:
+    """The rows of the dataset at `path`, as `lay_out` has them; DatasetError where they cannot be read, too."""
+    return lay_out(read_fields(path), step_limit)
 
 
-def lay_out(fields: Fields) -> Recording:
-    """Rows out of arrays that fit together; DatasetError for the first fault of `structural_faults`."""
+def lay_out(fields: Fields, step_limit: int | None = None) -> Recording:
+    """Rows out of arrays that fit together; DatasetError for the first fault of `structural_faults`.
+
+    `step_limit` is that of the D4RL task whose dataset this is: where the file has no `timeouts`, episodes are cut off
+    by D4RL's count of steps. Own data that record successors need no such count.
+    """
     for fault in structural_faults(fields):
         raise DatasetError(f"{fields.path}: {fault}")
     arrays = fields.arrays
@@ -109,17 +122,22 @@ def lay_out(fields: Fields) -> Recording:
         # What it calls terminals are the ends of recorded episodes.
         flags = {"timeouts": flags["terminals"]}
     nothing = np.zeros(rows, bool)
+    terminals = flags.get("terminals", nothing)
+    says_borders = "timeouts" in flags or (fields.format == "own" and "next_observations" in arrays)
+    if not says_borders and step_limit is not None:
+        flags["timeouts"] = cut_offs(terminals, step_limit)
     return Recording(
         path=fields.path,
         format=fields.format,
         observations=arrays["observations"],
         actions=arrays["actions"],
         rewards=_column(arrays["rewards"]) if "rewards" in arrays else None,
-        terminals=flags.get("terminals", nothing),
+        terminals=terminals,
         timeouts=flags.get("timeouts", nothing),
         next_observations=arrays.get("next_observations"),
         extras={name: values for name, values in arrays.items() if name not in ROWS},
         left_out=fields.left_out,
+        knows_cut_offs=says_borders or step_limit is not None,
     )
 
 

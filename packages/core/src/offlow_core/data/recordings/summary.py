@@ -37,6 +37,8 @@ class RecordedSummary:
     """Rows per episode."""
     terminal_ends: int
     cut_off_ends: int
+    knows_cut_offs: bool
+    """False where the file does not say at which rows episodes were cut off."""
     unfinished: bool
     """Whether the file ends in the middle of an episode."""
     goals_lie_inside: bool
@@ -54,8 +56,9 @@ def summarize_recording(recording: Recording) -> RecordedSummary:
     ends = recording.ends
     starts, stops = trajectories.spans(ends)
     last = stops - 1
-    terminal = recording.terminals[last] & ~recording.timeouts[last]
-    finished = recording.terminals[last] | recording.timeouts[last]
+    cut_off = recording.cut_off[last]
+    terminal = recording.terminals[last] & ~cut_off
+    finished = terminal | cut_off
     rewards = recording.rewards
     return RecordedSummary(
         rows=len(recording),
@@ -63,7 +66,8 @@ def summarize_recording(recording: Recording) -> RecordedSummary:
         episodes=len(starts),
         lengths=Spread.of(stops - starts),
         terminal_ends=int(terminal.sum()),
-        cut_off_ends=int(recording.timeouts[last].sum()),
+        cut_off_ends=int(cut_off.sum()),
+        knows_cut_offs=recording.knows_cut_offs,
         unfinished=not finished[-1],
         goals_lie_inside=recording.goals_lie_inside,
         returns=None if rewards is None else Spread.of(trajectories.returns(rewards, ends)),
