@@ -109,3 +109,8 @@ def test_own_data_cannot_be_downloaded(failure):
     output, message = failure("download", "own/mine")
     assert "[1/1] own/mine: failed" in output
     assert "there is nothing to download for this task; give own data with --dataset_path" in message
+
+
+def test_without_a_name_there_is_nothing_to_do(failure):
+    _, message = failure("download")
+    assert "name a task, a suite or a pattern" in message

@@ -123,3 +123,23 @@ def test_a_lost_cut_off(failure, hopper):
 
 def test_own_data_as_a_task(offlow, own):
     assert "OK    can be loaded as own/mine\n" in offlow("validate", own, "--task", "own/mine")
+
+
+def test_a_d4rl_tasks_file_need_hold_no_more_than_its_loader_asks_for(offlow, tmp_path):
+    path, random = tmp_path / "door.hdf5", np.random.default_rng(0)
+    with h5py.File(path, "w") as file:
+        file["observations"] = random.normal(size=(400, 39)).astype(np.float32)
+        file["actions"] = (3 * random.uniform(-1, 1, (400, 28))).astype(np.float32)
+        file["rewards"] = random.normal(size=400).astype(np.float32)
+        file["terminals"], file["timeouts"] = np.zeros(400, bool), np.arange(400) % 200 == 199
+    lines = offlow("validate", path, "--task", "door-expert-v1").splitlines()
+    assert lines[0] == f"OK    {path} can be read (D4RL's HDF5 file)"
+    assert any(line.startswith("WARN") and "actions outside of [-1, 1]" in line for line in lines)
+    assert lines[-1].startswith("0 failures")
+
+
+def test_a_folder_that_is_no_dataset_is_refused_before_it_is_read(failure, tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    for command in ("info", "validate"):
+        _, message = failure(command, tmp_path)
+        assert "expected a file, or the folder of a Minari dataset" in message

@@ -290,3 +290,16 @@ def test_a_second_process_waits_for_the_first(server, target):
     assert target.read_bytes() == CONTENT
     assert server.requests == [None]
     assert files(target) == ["data.npz"]
+
+
+@pytest.mark.parametrize("address", ["nonsense/file.npz", "/a/folder/file.npz"])
+def test_what_is_no_address_is_refused_and_leaves_nothing(target, address):
+    with pytest.raises(DownloadError, match="no address of a file on a server"):
+        download(address, target)
+    assert files(target) == []
+
+
+def test_a_failure_that_brought_nothing_leaves_no_empty_part(target):
+    with pytest.raises(DownloadError):
+        download("http://127.0.0.1:9/file.npz", target)
+    assert files(target) == []

@@ -225,6 +225,7 @@ def test_a_registered_environment_of_gymnasium_robotics_is_found_and_its_dict_re
         ("no_such_module:Thing-v0", "gymnasium cannot make this environment .*no_such_module"),
         ("pushing:pull", "pushing.py has no function 'pull'"),
         ("pushing:number", "pushing.py has no function 'number'"),
+        ("json:dumps", "making it failed with TypeError: .*missing"),
         ("pushing:nothing", "must return an environment .*, got NoneType"),
         ("pushing:Unbounded", r"actions must have finite bounds, got Box\(-inf, inf"),
         ("pushing:Chosen", r"actions must be a vector of real numbers \(a Box\), got Discrete"),

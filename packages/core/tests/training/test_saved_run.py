@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fake_program import VARIANTS
 
+from offlow_core.training import saved_run
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
 from offlow_core.training.saved_run import evaluate_command, find_checkpoint
@@ -82,3 +83,12 @@ def test_wrong_words(trained, tmp_path, capsys):
             evaluate_command(words, program="fake", variants=VARIANTS, load_policy=load_policy)
         assert exit_.value.code == 2
         assert "name a run directory first" in capsys.readouterr().err
+
+
+def test_another_environment_can_be_named(trained, monkeypatch):
+    asked = []
+    resolve = saved_run.resolve
+    monkeypatch.setattr(saved_run, "resolve", lambda name, options: asked.append(options) or resolve(name, options))
+    evaluate(trained, "--episodes=1", "--environment=reach:Reach")
+    evaluate(trained, "--episodes=1")
+    assert [options.environment for options in asked] == ["reach:Reach", None]

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str], program: str) -> None:
 
 def run(options: Options) -> None:
     """Download everything, go on after failures, and name them at the end."""
+    if not options.names:
+        raise UserError("name a task, a suite or a pattern; `offlow data list` shows them")
     suite_options = SuiteOptions(dataset_dir=options.dataset_dir)
     # Names are looked up before the first byte is fetched, so that a slip of the pen shows at once.
     names = [

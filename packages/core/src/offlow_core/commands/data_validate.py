@@ -52,7 +52,7 @@ def _findings(target: Target) -> Iterator[Finding]:
 def _file_findings(path: Path, target: Target) -> Iterator[Finding]:
     unreadable: list[DatasetError] = []
     try:
-        fields = read_fields(path, unreadable.append)
+        fields = read_fields(path, unreadable.append, for_d4rl=target.step_limit is not None)
     except DatasetError as fault:
         yield Finding("FAIL", str(fault))
         return

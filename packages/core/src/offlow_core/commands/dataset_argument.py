@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg
 
+from offlow_core.data.recordings.minari_fields import main_file
 from offlow_core.data.validation import DatasetError
 from offlow_core.suites import SUITES, TaskNameError, minari, minari_dataset, resolve
 from offlow_core.suites.dataset_files import given_files
@@ -59,6 +60,8 @@ def find_target(name_or_file: str, task_name: str | None, dataset_dir: str | Non
     if task_name is not None:
         task = resolve(task_name, SuiteOptions(dataset_path=str(path)))
         return Target(task.files() if task.files is not None else given_files(path), task)
+    if path.is_dir():
+        main_file(path)  # before anything of what may be half a disk is read
     if path.exists():
         return Target({"train": path}, None)
     if path.suffix in _FILE_ENDINGS:

@@ -144,7 +144,11 @@ class _Transfer:
         headers = {"User-Agent": "offlow"}
         if self._received() and self.version.exists():
             headers |= {"Range": f"bytes={self._received()}-", "If-Range": self.version.read_text()}
-        return urllib.request.urlopen(urllib.request.Request(self.url, headers=headers), timeout=_TIMEOUT_S)
+        try:
+            request = urllib.request.Request(self.url, headers=headers)
+            return urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+        except ValueError as error:
+            raise _Refused(f"this is no address of a file on a server ({error})") from error
 
     def _refuse_wrong_answer(self, content_type: str, total: int | None) -> None:
         if content_type == "text/html":
@@ -222,7 +226,11 @@ def _locked_part(target: Path) -> Iterator[BinaryIO | None]:
                 fcntl.flock(part, fcntl.LOCK_EX)
             # The process waited for may have renamed or deleted what we opened.
             if path.exists() and os.path.samestat(os.fstat(part.fileno()), path.stat()):
-                yield part
+                try:
+                    yield part
+                finally:
+                    if path.exists() and os.fstat(part.fileno()).st_size == 0:
+                        path.unlink()  # nothing was received that could be resumed
                 return
     yield None
 

@@ -12,6 +12,8 @@ from offlow_core.data.validation import DatasetError
 
 def given_files(train: Path) -> dict[str, Path]:
     """A user's own files by role: the training file, and the validation file if one lies beside it."""
+    if train.is_dir():
+        raise DatasetError(f"{train}: expected a file (dataset_path), this is a folder.")
     if not train.exists():
         raise DatasetError(f"{train}: there is no such file (dataset_path).")
     validation = train.with_name(f"{train.stem}-val{train.suffix}")

@@ -1,4 +1,4 @@
-"""A remark of MuJoCo 4 that users can do nothing about, kept from them."""
+"""Remarks of simulators that users can do nothing about, kept from them."""
 
 import warnings
 from collections.abc import Iterator
@@ -25,3 +25,10 @@ def settotalmass_remark_hidden() -> Iterator[None]:
 def _pass_on_others(message: str) -> None:
     if "settotalmass" not in message:
         warnings.warn(f"MuJoCo: {message}", stacklevel=2)
+
+
+def hide_robotics_notice() -> None:
+    """Before gymnasium-robotics is imported, which prints that its Adroit rewards changed, whatever is wanted of it."""
+    from farama_notifications import notifications
+
+    notifications.pop("gymnasium_robotics", None)

@@ -11,7 +11,7 @@ import gymnasium
 
 from offlow_core.rendering import choose_gl_backend
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
-from offlow_core.suites.mujoco_remarks import settotalmass_remark_hidden
+from offlow_core.suites.mujoco_remarks import hide_robotics_notice, settotalmass_remark_hidden
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,10 @@ def make_named(name: str, render_mode: str | None = None) -> gymnasium.Env:
     if not attribute.isidentifier():  # a registered name never is one: gymnasium reads `module:Name-v0`
         return _make_registered(name, render_mode)
     make = _import_function(module, attribute, name)
-    env = make(render_mode=render_mode) if _takes_render_mode(make) else make()
+    try:
+        env = make(render_mode=render_mode) if _takes_render_mode(make) else make()
+    except Exception as error:  # the user's code can fail in any way
+        raise UnusableEnvironmentError(f"{name}: making it failed with {type(error).__name__}: {error}") from error
     if not isinstance(env, gymnasium.Env):
         raise UnusableEnvironmentError(
             f"{name}: must return an environment (gymnasium.Env), got {type(env).__name__}. Environments of the older "
@@ -54,6 +57,7 @@ def make_named(name: str, render_mode: str | None = None) -> gymnasium.Env:
 def register_robotics() -> None:
     """Make the names of gymnasium-robotics known to gymnasium."""
     choose_gl_backend()
+    hide_robotics_notice()
     import gymnasium_robotics
 
     gymnasium.register_envs(gymnasium_robotics)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class EvaluateOptions:
     """Root of the evaluation's random stream; the same for two runs gives them the same starts."""
     policy: str = "policy"
     """Which of the agent's policies: policy is the trained one; behaviour_flow the imitation it started from."""
+    environment: str | None = None
+    """Environment for own data: a gymnasium name, or `module:function`; None: the run's."""
     checkpoint: int | None = None
     """Step of the checkpoint; None: the last."""
     eval_envs: int = 10
@@ -58,6 +60,8 @@ def evaluate_command(
     settings = read_record(argv[1:], EvaluateOptions, program=f"{program} evaluate RUN", description=description)
     run = RunDirectory.open(argv[0])
     options = from_json(variants, run.config)
+    if settings.environment is not None:
+        options = replace(options, environment=settings.environment)
     checkpoint = find_checkpoint(run, settings.checkpoint)
     step = checkpoint.meta["step"]
     task = resolve(options.env_name, options.suite)

@@ -39,10 +39,11 @@ def raise_fault(fault: DatasetError) -> None:
     raise fault
 
 
-def read_fields(path: Path, on_fault: OnFault = raise_fault) -> Fields:
+def read_fields(path: Path, on_fault: OnFault = raise_fault, *, for_d4rl: bool = False) -> Fields:
     """Every array of the dataset at `path`; DatasetError where the file as a whole is of no known format.
 
-    A single array that cannot be read goes to `on_fault` and is left out if that returns.
+    A single array that cannot be read goes to `on_fault` and is left out if that returns. `for_d4rl` says that the file
+    is meant for a task of D4RL, whose files need not hold more than own ones do.
     """
     if path.is_dir():
         return _read_minari(minari_fields.main_file(path), path, on_fault)
@@ -50,7 +51,7 @@ def read_fields(path: Path, on_fault: OnFault = raise_fault) -> Fields:
     with open_file(path) as file:
         if open_file is Hdf5File and minari_fields.is_main_file(file.fields):
             return _read_minari(path, path, on_fault)
-        kind = _format(path, file.fields, is_hdf5=open_file is Hdf5File)
+        kind = _format(path, file.fields, is_hdf5=open_file is Hdf5File, for_d4rl=for_d4rl)
         arrays, left_out = _read_arrays(file, on_fault)
     return Fields(path, kind, arrays, left_out)
 
@@ -76,12 +77,12 @@ def _opener(path: Path) -> type[NpzFile] | type[Hdf5File]:
     raise DatasetError(f"{path}: expected an npz or HDF5 file, got {found}. If it should be a dataset, get that again.")
 
 
-def _format(path: Path, fields: frozenset[str] | set[str], is_hdf5: bool) -> str:
+def _format(path: Path, fields: frozenset[str] | set[str], is_hdf5: bool, for_d4rl: bool) -> str:
     if "rewards" not in fields and {"actions", "qpos"} <= fields:
         return "ogbench"
     if "observations" in fields or "actions" in fields:
         described = any(field.startswith(("infos/", "metadata/")) for field in fields)
-        return "d4rl" if is_hdf5 and described else "own"
+        return "d4rl" if is_hdf5 and (described or for_d4rl) else "own"
     some = ", ".join(sorted(fields)[:8]) or "nothing"
     if any(field.startswith("data/demo_") for field in fields):
         some += ", as robomimic has it, which only its own suite reads"

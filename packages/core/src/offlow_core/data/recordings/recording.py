@@ -104,7 +104,7 @@ class Recording:
 
 def read_recording(path: Path, step_limit: int | None = None) -> Recording:
     """The rows of the dataset at `path`, as `lay_out` has them; DatasetError where they cannot be read, too."""
-    return lay_out(read_fields(path), step_limit)
+    return lay_out(read_fields(path, for_d4rl=step_limit is not None), step_limit)
 
 
 def lay_out(fields: Fields, step_limit: int | None = None) -> Recording:

@@ -12,6 +12,7 @@ from importlib import import_module
 import gymnasium
 import numpy as np
 
+from offlow_core.suites.mujoco_remarks import hide_robotics_notice
 from offlow_core.suites.mujoco_repairs import RepairError
 
 _CLASSES = {
@@ -119,10 +120,7 @@ def _success_steps(name: str) -> int:
 
 
 def _library_environment(name: str, render_mode: str | None) -> gymnasium.Env:
-    # On import the library prints that its rewards changed, which is undone here.
-    from farama_notifications import notifications
-
-    notifications.pop("gymnasium_robotics", None)
+    hide_robotics_notice()  # what it says has changed is undone here
     module, class_name = _CLASSES[name]
     module = import_module(f"gymnasium_robotics.envs.adroit_hand.{module}")
     return getattr(module, class_name)(reward_type="dense", render_mode=render_mode)
