@@ -178,6 +178,7 @@ PROGRAM = """
 
     if __name__ == "__main__":
         signal.signal(signal.SIGTERM, {on_terminate})
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
         with Evaluator({factory}, num_envs=2, num_workers=2) as evaluator:
             print("success", evaluator.evaluate(policy, episodes=2, seed=0)[0].success)
 """
