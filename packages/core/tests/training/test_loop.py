@@ -259,6 +259,12 @@ def test_a_run_killed_after_its_last_update_can_be_resumed(uninterrupted):
     assert [files_of(run) for run in uninterrupted] == before
 
 
+def test_a_phase_without_steps_starts_nowhere(tmp_path):
+    phases = (PREPARING, TRAINING, Phase("online", TRAINING.last_step, 0))
+    loop = make_loop(make_runs(tmp_path), FakeLearner(phases=phases))
+    assert loop.phase_starts == {PREPARING.name: PREPARING.first_step, TRAINING.name: TRAINING.first_step}
+
+
 def test_a_run_beyond_its_end_is_refused(uninterrupted):
     shorter = FakeLearner((0, 1), phases=(PREPARING, Phase("training", 0, 8)))
     with pytest.raises(OptionError, match="at step 10, beyond the 8 steps"):

@@ -69,8 +69,8 @@ class TrainingLoop:
 
     @property
     def phase_starts(self) -> dict[str, int]:
-        """The last step before each phase, by name."""
-        return {phase.name: phase.first_step for phase in self._learner.phases}
+        """The last step before each phase that has steps, by name."""
+        return {phase.name: phase.first_step for phase in self._learner.phases if phase.steps > 0}
 
     def resume(self) -> None:
         """Continue from the newest step of which every member has an intact checkpoint, or from the start."""
