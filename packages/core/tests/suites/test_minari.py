@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offlow_core.data.download import OFFLINE_VARIABLE
-from offlow_core.data.minari_files import Episode, MinariFolder, read_episodes, to_transitions
+from offlow_core.data.minari_files import DIRECTORY_VARIABLE, Episode, MinariFolder, read_episodes, to_transitions
 from offlow_core.data.validation import DatasetError
 from offlow_core.evaluation import Evaluator
-from offlow_core.suites import catalogue, minari, minari_dataset, minari_names, mujoco_repairs
+from offlow_core.suites import catalogue, minari, minari_dataset, mujoco_repairs
 from offlow_core.suites.d4rl import D4RLEnvironment
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError
 from offlow_core.suites.mujoco_repairs import margins_add_up
@@ -75,7 +75,7 @@ def write_dataset(root, name, episodes, **metadata):
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """The folder that the package would look in."""
-    monkeypatch.setenv(minari_names.DIRECTORY_VARIABLE, str(tmp_path / "datasets"))
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "datasets"))
     monkeypatch.setenv(OFFLINE_VARIABLE, "1")
     return tmp_path / "datasets"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
+from offlow_core.data.intact import is_web_page
 from offlow_core.data.validation import DatasetError, require_finite, require_shape
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Hdf5File:
 
     def _damaged(self, part: str, error: Exception) -> DatasetError:
         with self.path.open("rb") as file:
-            beginning = file.read(256).lstrip().lower()
-        if beginning.startswith((b"<!doctype html", b"<html")):
+            beginning = file.read(256)
+        if is_web_page(beginning):
             return DatasetError(
                 f"{self.path}: expected an HDF5 file, but this is a web page, probably the error message of a server: "
                 "open it to see which, then delete it and get the dataset again."

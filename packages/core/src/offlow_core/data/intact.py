@@ -32,8 +32,13 @@ def require_npz(path: Path) -> None:
         raise DatasetError(f"its part {damaged} does not agree with its checksum")
 
 
+def is_web_page(beginning: bytes) -> bool:
+    """Whether a file that begins so is HTML: what servers send in the place of a file that they do not have."""
+    return beginning.lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
 def _refuse_web_page(path: Path, expected: str) -> None:
     with path.open("rb") as file:
-        beginning = file.read(256).lstrip().lower()
-    if beginning.startswith((b"<!doctype html", b"<html")):
+        beginning = file.read(256)
+    if is_web_page(beginning):
         raise DatasetError(f"expected {expected}, but the server sent a web page, probably an error message")

@@ -5,6 +5,7 @@ for what it keeps in other files than HDF5, and for compressed images.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +17,14 @@ from tqdm import tqdm
 
 from offlow_core.data.hdf5_file import Hdf5File
 from offlow_core.data.own_arrays import finite_float32
-from offlow_core.data.transitions import Transitions, clip_actions
+from offlow_core.data.transitions import Transitions, clip_actions, leaves_unit
 from offlow_core.data.validation import DatasetError, require_shape, validate
 
 METADATA = "metadata.json"
 MAIN_FILE = "main_data.hdf5"
+DIRECTORY_VARIABLE = "MINARI_DATASETS_PATH"
+DATASET_DIR = "~/.minari/datasets"  # both are the package's own, so that its datasets are found
 STEP_FIELDS = ("actions", "rewards", "terminations", "truncations")
-_ROUNDING = 1e-5  # by which an action may leave its bounds before that is counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,11 @@ class Episode:
     rewards: np.ndarray  # [T] float32
     terminations: np.ndarray  # [T] bool
     truncations: np.ndarray  # [T] bool
+
+
+def default_folder() -> Path:
+    """The folder that the package keeps its datasets in."""
+    return Path(os.environ.get(DIRECTORY_VARIABLE) or DATASET_DIR).expanduser()
 
 
 def is_dataset(folder: Path) -> bool:
@@ -196,8 +203,7 @@ def _unit_actions(actions: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | N
     if bounds is not None:
         low, high = (bound.astype(np.float64) for bound in bounds)
         actions = 2 * (actions - low) / (high - low) - 1
-    outside = (np.abs(actions) > 1 + _ROUNDING).any(axis=1)
-    return clip_actions(actions.astype(np.float32)), int(outside.sum())
+    return clip_actions(actions.astype(np.float32)), int(leaves_unit(actions).sum())
 
 
 def _read_hdf5(folder: MinariFolder, paths: list[tuple[str, ...]]) -> Iterator[Episode]:

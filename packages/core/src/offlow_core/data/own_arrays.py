@@ -8,13 +8,12 @@ import numpy as np
 from offlow_core.data.d4rl_rows import qlearning_rows
 from offlow_core.data.hdf5_file import Hdf5File
 from offlow_core.data.npz_file import NpzFile
-from offlow_core.data.transitions import Transitions, clip_actions
+from offlow_core.data.transitions import Transitions, clip_actions, leaves_unit
 from offlow_core.data.validation import DatasetError, require_finite, require_shape, validate
 
 REQUIRED = ("observations", "actions", "rewards", "terminals")
 FIELDS = (*REQUIRED, "timeouts", "next_observations")
 _READERS = {".npz": NpzFile, ".hdf5": Hdf5File, ".h5": Hdf5File}
-_ROUNDING = 1e-5  # by which an action that was scaled in floating point may leave [-1, 1]
 
 
 def transitions_from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Transitions:
@@ -146,7 +145,7 @@ def _actions(arrays: Mapping[str, np.ndarray], n: int, source: str) -> np.ndarra
         )
     require_shape(values, (n, -1), "actions", source, " (one row per observation)")
     values = finite_float32(values, "actions", source)
-    outside = np.flatnonzero((np.abs(values) > 1 + _ROUNDING).any(axis=1))
+    outside = np.flatnonzero(leaves_unit(values))
     if outside.size:
         row = int(outside[0])
         raise DatasetError(

@@ -9,6 +9,7 @@ import numpy as np
 from offlow_core.data.frames import stack_frames, stacked_rows
 
 ACTION_LIMIT = 1 - 1e-5  # keeps dataset actions off the border, where a squashed policy has no density
+ACTION_ROUNDING = 1e-5  # by which an action that was scaled in floating point may leave [-1, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +120,11 @@ class Dataset:
     train: Transitions
     validation: Transitions | None
     origin: dict
+
+
+def leaves_unit(actions: np.ndarray) -> np.ndarray:
+    """Which rows of actions [n, A] leave [-1, 1] by more than rounding, [n] bool."""
+    return (np.abs(actions) > 1 + ACTION_ROUNDING).any(axis=1)
 
 
 def clip_actions(actions: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from offlow_core.jax.networks import Array
 from offlow_core.jax.phases import Surroundings
 from offlow_core.jax.replay import Replay, create_replay, insert, online_part, restore
 from offlow_core.jax.seed_axis import one_seed, over_seeds, stack_seeds
+from offlow_core.jax.state_arrays import part_of
 from offlow_core.jax.streams import stream_keys
 from offlow_core.jax.updates import Metrics, Update, report_if
 from offlow_core.training.interaction import Interaction
@@ -90,13 +91,9 @@ class _OnlineStage:
         return {f"replay/{k}": v for k, v in replay.items()} | {f"interaction/{k}": v for k, v in walk.items()}
 
     def load_state_arrays(self, index: int, arrays: dict[str, np.ndarray]) -> None:
-        parts: dict[str, dict[str, np.ndarray]] = {"replay": {}, "interaction": {}}
-        for name, array in arrays.items():
-            part, _, rest = name.partition("/")
-            parts[part][rest] = array
-        self._interaction.load_state_arrays(index, parts["interaction"])
+        self._interaction.load_state_arrays(index, part_of(arrays, "interaction/"))
         rings = [one_seed(self._replay, i) for i in range(len(self._seeds))]
-        rings[index] = restore(rings[index], parts["replay"])
+        rings[index] = restore(rings[index], part_of(arrays, "replay/"))
         self._replay = stack_seeds(rings)
 
 

@@ -11,6 +11,7 @@ from offlow_core.data.minari_files import (
     MAIN_FILE,
     METADATA,
     MinariFolder,
+    default_folder,
     is_dataset,
     leaf_paths,
     read_episodes,
@@ -22,7 +23,7 @@ from offlow_core.data.validation import DatasetError, require_shape
 from offlow_core.suites.dataset_files import fingerprint
 from offlow_core.suites.fitted_environment import action_bounds
 from offlow_core.suites.minari_environment import make_stored
-from offlow_core.suites.minari_names import MinariName, default_folder
+from offlow_core.suites.minari_names import MinariName
 from offlow_core.suites.options import SuiteOptions
 
 SERVER = "https://huggingface.co/datasets/farama-minari"

@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from offlow_core.data.minari_files import is_dataset
+from offlow_core.data.minari_files import default_folder, is_dataset
 from offlow_core.suites import d4rl_names
 from offlow_core.suites.d4rl_names import D4RLName
 
-DIRECTORY_VARIABLE = "MINARI_DATASETS_PATH"
-DATASET_DIR = "~/.minari/datasets"  # both are the package's own, so that its datasets are found
 _MOST_PARTS = 8  # of an id; links that lead back upwards would make endless ones
 _NAME = re.compile(r"[\w-]+(/[\w-]+)+-v\d+", re.ASCII)
 _ADROIT = re.compile(r"D4RL/(pen|door|hammer|relocate)/(human|cloned|expert)-v\d+")
@@ -45,11 +43,6 @@ class MinariName:
 def parse(name: str) -> MinariName | None:
     """The dataset of this id, or None where it is no id; whether there is such a dataset, only Minari knows."""
     return MinariName(name) if _NAME.fullmatch(name) else None
-
-
-def default_folder() -> Path:
-    """The folder that the package keeps its datasets in."""
-    return Path(os.environ.get(DIRECTORY_VARIABLE) or DATASET_DIR).expanduser()
 
 
 def all_names() -> list[str]:

@@ -10,9 +10,9 @@ from offlow_core.data import trajectories
 from offlow_core.data.recordings.fields import ROWS, Fields
 from offlow_core.data.recordings.measures import earlier_equal_rows, ranges, step_sizes
 from offlow_core.data.recordings.recording import Recording, lay_out, structural_faults
+from offlow_core.data.transitions import ACTION_ROUNDING
 from offlow_core.wording import counted
 
-_ROUNDING = 1e-5  # by which an action that was scaled in floating point may leave [-1, 1]
 _SHOWN_COLUMNS = 8
 _FEW_ROWS = 100  # too few to say which step is unusual
 
@@ -177,7 +177,7 @@ def _repetitions(recording: Recording) -> Iterator[Finding]:
 
 def _actions(recording: Recording) -> Iterator[Finding]:
     size = np.abs(recording.actions).max(axis=1)
-    outside = size > 1 + _ROUNDING
+    outside = size > 1 + ACTION_ROUNDING
     if not outside.any():
         yield Finding("OK", "actions lie in [-1, 1]")
         return

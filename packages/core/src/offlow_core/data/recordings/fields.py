@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from offlow_core.data.hdf5_file import Hdf5File
+from offlow_core.data.intact import is_web_page
 from offlow_core.data.npz_file import NpzFile
 from offlow_core.data.recordings import minari_fields
 from offlow_core.data.validation import DatasetError
@@ -70,7 +71,7 @@ def _opener(path: Path) -> type[NpzFile] | type[Hdf5File]:
         return NpzFile
     if beginning.startswith(b"\x89HDF"):
         return Hdf5File
-    if beginning.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if is_web_page(beginning):
         found = "a web page, probably the error message of a server; open it to see which"
     else:
         found = f"one that begins with {beginning[:8]!r}" if beginning else "an empty file"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from offlow_core.data.recordings.recording import Recording
-from offlow_core.data.transitions import Transitions
+from offlow_core.data.transitions import Transitions, leaves_unit
 from offlow_core.data.validation import DatasetError
 from offlow_core.wording import counted
 
@@ -198,7 +198,7 @@ def _require_cut_offs(recording: Recording) -> None:
 
 
 def _require_unit_actions(recording: Recording) -> None:
-    outside = np.flatnonzero((np.abs(recording.actions) > 1 + 1e-5).any(axis=1))
+    outside = np.flatnonzero(leaves_unit(recording.actions))
     if outside.size:
         raise DatasetError(
             f"{recording.path}: own data must have actions in [-1, 1], but {outside.size:,} rows have others; row "

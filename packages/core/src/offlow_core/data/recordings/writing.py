@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from offlow_core.data import trajectories
-from offlow_core.data.minari_files import MAIN_FILE, METADATA
+from offlow_core.data.minari_files import MAIN_FILE, METADATA, default_folder
 from offlow_core.data.recordings import minari_fields
 from offlow_core.data.recordings.recording import Recording
 from offlow_core.data.validation import DatasetError
@@ -156,7 +156,7 @@ def _minari_metadata(recording: Recording, target: Path, episodes: int) -> dict:
 
 def minari_id(target: Path) -> str:
     """The name under which Minari finds a dataset's folder: its path below Minari's own folder, or its last part."""
-    root = Path(os.environ.get("MINARI_DATASETS_PATH") or "~/.minari/datasets").expanduser().resolve()
+    root = default_folder().resolve()
     folder = target.resolve()
     return str(folder.relative_to(root)) if folder.is_relative_to(root) else folder.name
 
