@@ -17,6 +17,7 @@ if "UV_FIND_LINKS" not in os.environ and os.environ.get("PIP_FIND_LINKS"):
 
 ROOT = Path(__file__).parent
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
+ROOMS = ("jax", "torch")  # of the core; each needs the extra of its name
 per_package = nox.parametrize("package", [nox.param(p, id=p) for p in PACKAGES])
 
 
@@ -47,7 +48,8 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(requires=["resolve"])
 @nox.parametrize(
-    "package, extra", [*(nox.param(p, "", id=p) for p in PACKAGES), nox.param("core", "jax", id="core-jax")]
+    "package, extra",
+    [*(nox.param(p, "", id=p) for p in PACKAGES), *(nox.param("core", room, id=f"core-{room}") for room in ROOMS)],
 )
 def tests(session: nox.Session, package: str, extra: str) -> None:
     """One package's fast tests in an environment that holds that package and its dependencies, nothing else.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from offlow_core.data.transitions import Dataset
-from offlow_core.jax.device_data import Sampler, stacked_shape, to_device
+from offlow_core.jax.device_data import Sampler, to_device
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.seed_axis import one_seed, stack_seeds
 from offlow_core.jax.state_arrays import to_arrays
@@ -74,7 +74,7 @@ def phases_of(toys, options: FacOptions | FqlOptions, dataset: Dataset | None = 
     """The phases without a learner, which would initialise networks."""
     dataset = dataset or toys.make_dataset()
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
-    agent = make_agent(options.agent, stacked_shape(dataset.train, sampler.frame_stack), 1)
+    agent = make_agent(options.agent, dataset.train.observation_shape(sampler.frame_stack), 1)
     if isinstance(options, FqlOptions):
         return fql_phases(agent, options, toys.make_task())
     return fac_phases(agent, options, dataset, toys.make_task(), sampler)

@@ -32,6 +32,7 @@ class FakeLearner:
         self.x = [np.full(2, float(seed)) for seed in seeds]
         self.calls: list[str] = []
         self._metrics: list[dict[str, float]] = []
+        self._sums = [np.zeros(2) for _ in seeds]  # of the loss, and how many updates it was summed over
 
     def enter(self, phase: Phase) -> bool:
         self.calls.append(f"enter {phase.name}")
@@ -48,6 +49,7 @@ class FakeLearner:
             for i, seed in enumerate(self.seeds):
                 self.x[i] = 0.9 * self.x[i] + np.random.default_rng([seed, number + 100]).normal(size=2)
             self._metrics = [{"toy/loss": float(x.sum()), "toy/q": float(x[0]), "grad/max": 1.0} for x in self.x]
+            self._sums = [sums + np.array([x.sum(), 1]) for sums, x in zip(self._sums, self.x, strict=True)]
             bad = {"nan loss": "toy/loss", "nan metric": "toy/q", "nan grad": "grad/max"}.get(happening)
             if bad:
                 self._metrics[-1][bad] = float("nan")
@@ -58,6 +60,11 @@ class FakeLearner:
 
     def metrics(self) -> list[dict[str, float]]:
         return self._metrics
+
+    def interval_means(self) -> list[dict[str, float]]:
+        means = [{"toy/loss": float(total / count)} for total, count in self._sums]
+        self._sums = [np.zeros(2) for _ in self.seeds]
+        return means
 
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
         return [{"validation/toy/loss": float(x[1]) + step} for x in self.x]
@@ -70,13 +77,14 @@ class FakeLearner:
         return lambda observations, noise_seeds: np.tile(np.clip(x[:1], -1, 1), (len(observations), 1))
 
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
-        return {"x": self.x[index].copy()}
+        return {"x": self.x[index].copy(), "sums": self._sums[index].copy()}
 
     def close(self) -> None:
         self.calls.append("close")
 
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:
         self.x = [state["x"].copy() for state in states]
+        self._sums = [state["sums"].copy() for state in states]
 
 
 @dataclass

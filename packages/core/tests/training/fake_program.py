@@ -14,7 +14,7 @@ from offlow_core.suites.task import Task
 from offlow_core.training import saved_run, session
 from offlow_core.training.command_line import ParsedCommand, parse
 from offlow_core.training.learner import Phase
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import OnlineOptions
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FakeConfig:
 
 
 @dataclass(frozen=True)
-class FakeOptions(RunOptions):
+class FakeOptions(OnlineOptions):
     """A run of it."""
 
     agent: FakeConfig = field(default_factory=FakeConfig)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from offlow_core.option_checks import OptionError, check, check_choices
 from offlow_core.training.command_line import LATEST, parse, read_record
 from offlow_core.training.option_json import from_json, to_text
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import ImageOptions, RunOptions
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ToyConfig:
 
 
 @dataclass(frozen=True)
-class ToyOptions(RunOptions):
+class ToyOptions(ImageOptions):
     """A run with options as other published programs have them."""
 
     gpu: int | None = None

@@ -7,7 +7,7 @@ import pytest
 
 from offlow_core.option_checks import OptionError
 from offlow_core.training.option_json import from_json, to_json
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import ImageOptions, OnlineOptions
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ToyConfig:
 
 
 @dataclass(frozen=True)
-class ToyOptions(RunOptions):
+class ToyOptions(OnlineOptions, ImageOptions):
     agent: ToyConfig = field(default_factory=ToyConfig)
 
 
@@ -39,13 +39,13 @@ VARIANTS = {"toy": ToyOptions}
         ({"p_aug": 1.5}, "p_aug must be between 0 and 1, or None, got 1.5"),
         ({"frame_stack": 0}, "frame_stack must be at least 1, or None"),
         ({"success_timing": "during"}, r"success_timing must be one of \['pre', 'post'\], got 'during'"),
-        ({"offline_steps": 0}, "nothing to do: offline_steps and online_steps are both 0"),
+        ({"offline_steps": 0}, "nothing to do: the options ask for 0 steps of training"),
         ({"num_seeds": 2, "keep_checkpoints": 1}, "keep_checkpoints must be at least 2 with several seeds"),
     ],
 )
 def test_values_that_no_run_could_use_are_refused(change, message):
     with pytest.raises(OptionError, match=message):
-        RunOptions(**change)
+        ToyOptions(**change)
 
 
 def test_whole_numbers_are_read_where_a_float_is_due():

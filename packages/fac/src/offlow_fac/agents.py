@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from offlow_core.data.transitions import Dataset
-from offlow_core.jax.device_data import Sampler, stacked_shape
+from offlow_core.jax.device_data import Sampler
 from offlow_core.jax.encoders import find_encoder
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.networks import Array
@@ -29,7 +29,9 @@ def make_agent(config: FacConfig | FqlConfig, observation_shape: tuple[int, ...]
 def make_learner(options: FacOptions | FqlOptions, dataset: Dataset, task: Task) -> JaxLearner:
     """A learner for consecutive seeds from `options.seed` on."""
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
-    agent = make_agent(options.agent, stacked_shape(dataset.train, sampler.frame_stack), dataset.train.actions.shape[1])
+    agent = make_agent(
+        options.agent, dataset.train.observation_shape(sampler.frame_stack), dataset.train.actions.shape[1]
+    )
     if sampler.crop_probability > 0 and agent.encoder is None:
         raise OptionError("p_aug crops images, but the task's observations are state vectors; leave --p_aug out")
     if isinstance(options, FacOptions):

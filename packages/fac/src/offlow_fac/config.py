@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from offlow_core.option_checks import OptionError, check, check_choices
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions
 
+Preset = Literal["none", "paper", "paper_online"]
 Encoder = Literal["impala", "impala_small", "impala_large", "impala_debug"]
 
 
@@ -127,9 +128,11 @@ class FqlConfig:
 
 
 @dataclass(frozen=True)
-class FacOptions(RunOptions):
+class FacOptions(OnlineOptions, ImageOptions):
     """Options of one FAC run."""
 
+    preset: Preset = "none"
+    """Published settings of the task as defaults, offline or with online fine-tuning."""
     epoch_flow_proxy: int = 250
     """Passes over the dataset that the behaviour flow is trained for; bc_steps overrides."""
     bc_steps: int | None = None
@@ -148,9 +151,11 @@ class FacOptions(RunOptions):
 
 
 @dataclass(frozen=True)
-class FqlOptions(RunOptions):
+class FqlOptions(OnlineOptions, ImageOptions):
     """Options of one FQL run."""
 
+    preset: Preset = "none"
+    """Published settings of the task as defaults, offline or with online fine-tuning."""
     log_interval: int = 5_000
     """Steps between two rows of training metrics."""
     agent: FqlConfig = field(default_factory=FqlConfig)

@@ -6,9 +6,10 @@ import jax
 import numpy as np
 
 from offlow_core.evaluation import Policy
-from offlow_core.jax.learner import AGENT, jitted_policy
-from offlow_core.jax.state_arrays import from_arrays, part_of
+from offlow_core.jax.learner import jitted_policy
+from offlow_core.jax.state_arrays import from_arrays
 from offlow_core.option_checks import OptionError
+from offlow_core.training.saved_arrays import AGENT, part_of
 from offlow_fac.agents import acting, make_agent
 from offlow_fac.config import FacOptions, FqlOptions
 

@@ -70,6 +70,11 @@ class Transitions:
         """Bytes of all arrays together."""
         return sum(getattr(self, field.name).nbytes for field in fields(self))
 
+    def observation_shape(self, frame_stack: int = 1) -> tuple[int, ...]:
+        """Shape of one observation as a policy sees it."""
+        *leading, channels = self.observations.shape[1:]
+        return (*leading, channels * frame_stack)
+
     def trajectory_starts(self) -> np.ndarray:
         """Index of the first transition of each transition's trajectory, [n] int32."""
         starts = np.zeros(len(self), np.int32)

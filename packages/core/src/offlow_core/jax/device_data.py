@@ -45,12 +45,6 @@ def to_device(transitions: Transitions) -> DeviceTransitions:
     )
 
 
-def stacked_shape(transitions: Transitions, frame_stack: int) -> tuple[int, ...]:
-    """Shape of one observation as the networks see it."""
-    *leading, channels = transitions.observations.shape[1:]
-    return (*leading, channels * frame_stack)
-
-
 @dataclass(frozen=True)
 class Sampler:
     """Uniform batches: frame stacks, and random crops with probability `crop_probability` for a whole batch."""

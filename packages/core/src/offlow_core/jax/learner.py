@@ -13,11 +13,10 @@ from offlow_core.jax.networks import Array
 from offlow_core.jax.online import OnlinePhase
 from offlow_core.jax.phases import OfflinePhase, PhaseStore, Stage, Surroundings
 from offlow_core.jax.seed_axis import one_seed, stack_seeds
-from offlow_core.jax.state_arrays import all_finite, from_arrays, part_of, to_arrays
+from offlow_core.jax.state_arrays import all_finite, from_arrays, to_arrays
 from offlow_core.jax.streams import stream_key
 from offlow_core.jax.updates import Metrics
-
-AGENT, STAGE = "agent/", "stage/"
+from offlow_core.training.saved_arrays import AGENT, STAGE, part_of
 
 
 class JaxLearner:
@@ -63,6 +62,9 @@ class JaxLearner:
 
     def metrics(self) -> list[dict[str, float]]:
         return _per_seed(self._metrics, len(self.seeds))
+
+    def interval_means(self) -> list[dict[str, float]]:
+        return [{} for _ in self.seeds]
 
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
         return _per_seed(self._stage.validation_metrics(self.state, step), len(self.seeds))

@@ -15,11 +15,11 @@ from offlow_core.jax.networks import Array
 from offlow_core.jax.phases import Surroundings
 from offlow_core.jax.replay import Replay, create_replay, insert, online_part, restore
 from offlow_core.jax.seed_axis import one_seed, over_seeds, stack_seeds
-from offlow_core.jax.state_arrays import part_of
 from offlow_core.jax.streams import stream_keys
 from offlow_core.jax.updates import Metrics, Update, report_if
 from offlow_core.training.interaction import Interaction
 from offlow_core.training.learner import Phase
+from offlow_core.training.saved_arrays import part_of
 
 
 @dataclass(frozen=True, kw_only=True)

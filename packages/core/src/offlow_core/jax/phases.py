@@ -11,10 +11,10 @@ import numpy as np
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.seed_axis import over_seeds
-from offlow_core.jax.state_arrays import part_of
 from offlow_core.jax.streams import stream_keys
 from offlow_core.jax.updates import Metrics, Update, build_block
 from offlow_core.training.learner import Phase
+from offlow_core.training.saved_arrays import part_of
 
 Columns = dict[str, Array]
 """Further values per transition, [S, n]: what one phase derives from the data for the next."""

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from offlow_core.training.saved_arrays import check_arrays
+
 
 def to_arrays(state: Any) -> dict[str, np.ndarray]:
     """Host copies of all leaves by path, such as "params/critic/value_net/Dense_0/kernel"."""
@@ -17,16 +19,8 @@ def from_arrays(like: Any, arrays: dict[str, np.ndarray]) -> Any:
     """A state of the structure, shapes and types of `like` from named arrays; a mismatch is a ValueError naming it."""
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
     names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in leaves]
-    missing, unknown = sorted(set(names) - set(arrays)), sorted(set(arrays) - set(names))
-    if missing or unknown:
-        raise ValueError(f"the saved state does not fit this agent: missing {missing[:5]}, unknown {unknown[:5]}")
-    for name, (_, leaf) in zip(names, leaves, strict=True):
-        found = arrays[name]
-        if found.shape != leaf.shape or found.dtype != leaf.dtype:
-            raise ValueError(
-                f"the saved state does not fit this agent: {name} is {found.dtype}{list(found.shape)}, "
-                f"expected {leaf.dtype}{list(leaf.shape)}"
-            )
+    expected = {name: (leaf.dtype, leaf.shape) for name, (_, leaf) in zip(names, leaves, strict=True)}
+    check_arrays(arrays, expected)
     return jax.tree_util.tree_unflatten(structure, [jnp.asarray(arrays[name]) for name in names])
 
 
@@ -34,8 +28,3 @@ def all_finite(state: Any) -> jax.Array:
     """Whether every floating-point leaf is finite, a boolean scalar on the device."""
     leaves = [leaf for leaf in jax.tree.leaves(state) if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
-
-
-def part_of(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names start with the prefix, by the rest of their names."""
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

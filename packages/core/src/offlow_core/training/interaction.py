@@ -1,10 +1,11 @@
 """Environments that an agent explores while it trains, at a position that can be saved and found again."""
 
-import zlib
 from collections.abc import Callable, Sequence
 
 import gymnasium
 import numpy as np
+
+from offlow_core.random_streams import stream_seed
 
 
 class Interaction:
@@ -63,8 +64,7 @@ class _Walk:
 
     def _begin(self, episode: int) -> None:
         self._episode, self._actions, self._return = episode, [], 0.0
-        seed = np.random.SeedSequence([self._seed, zlib.crc32(b"env"), episode]).generate_state(1)[0]
-        self.observation, _ = self._environment.reset(seed=int(seed))
+        self.observation, _ = self._environment.reset(seed=stream_seed(self._seed, "env", episode))
 
     def step(self, action: np.ndarray) -> dict[str, np.ndarray]:
         before = self.observation

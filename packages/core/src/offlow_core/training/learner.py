@@ -48,6 +48,10 @@ class Learner(Protocol):
         """Metrics of the last update, one record per seed."""
         ...
 
+    def interval_means(self) -> list[dict[str, float]]:
+        """Means of metrics over all updates since the last call, one record per seed; empty if none are kept."""
+        ...
+
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
         """The losses on held-out transitions, one record per seed; empty records if there are none."""
         ...

@@ -2,7 +2,6 @@
 
 import math
 import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from offlow_core.errors import UserError
 from offlow_core.evaluation import Evaluator, summarise
 from offlow_core.option_checks import OptionError
+from offlow_core.random_streams import stream_seed
 from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.learner import Learner, Phase
 from offlow_core.training.loggers import LoggerGroup
@@ -48,7 +48,8 @@ class TrainingLoop:
     """Drives a learner through its phases from `step` on; one member per seed of the learner.
 
     `evaluator` is None where the task has no environment. `score` turns the means of an evaluation into the task's
-    headline number.
+    headline number. `ends_early` looks at a run's evaluations (columns of `eval.csv`) after each of them; training
+    is over when it holds for every member.
     """
 
     def __init__(
@@ -58,9 +59,10 @@ class TrainingLoop:
         evaluator: Evaluator | None,
         score: Callable[[Mapping[str, float]], float],
         settings: LoopSettings,
+        ends_early: Callable[[Mapping[str, np.ndarray]], bool] = lambda evaluations: False,
     ):
         self._learner, self.members, self._evaluator = learner, members, evaluator
-        self._score, self._settings = score, settings
+        self._score, self._settings, self._ends_early = score, settings, ends_early
         self.origin = learner.phases[0].first_step
         self.end = learner.phases[-1].last_step
         self.step = self.origin
@@ -107,11 +109,12 @@ class TrainingLoop:
     def run(self) -> None:
         """Train to the end. Raises StoppedError after a stop request, DivergedError on a non-finite number."""
         done = self.step - self.origin
+        self._is_over = self._was_last_evaluation()
         with StopRequest() as stop, Progress(self.end - self.origin, initial=done) as progress:
             for phase in self._learner.phases:
-                if self.step >= phase.last_step:
+                if self.step >= phase.last_step or self._is_over:
                     continue
-                progress.set_phase(f"{phase.name} (compiling)")
+                progress.set_phase(f"{phase.name} (starting)")
                 if self._learner.enter(phase):
                     self._run_phase(phase, stop, progress)
                     if self.step == phase.last_step < self.end:
@@ -122,7 +125,7 @@ class TrainingLoop:
                     progress.write(f"{phase.name}: an equal run has done it, its result is used")
                     self.step = phase.last_step
                     progress.skip_to(self.step - self.origin)
-                if stop.requested and self.step < self.end:
+                if stop.requested and self.step < self.end and not self._is_over:
                     self._save_checkpoint()
                     raise StoppedError(f"stopped by {stop.reason} after step {self.step}")
             self._save_checkpoint(permanent=True)
@@ -145,11 +148,18 @@ class TrainingLoop:
             if self._is_due(self._settings.log_interval, phase):
                 self._log(metrics, rate)
             if self._evaluates_now(phase):
-                progress.set_score(self._evaluate(progress))
+                progress.set_score(self._evaluate(progress, with_means=self.step > 1))
+                self._is_over = self._was_last_evaluation()
             if self._checkpoint_due():
                 self._save_checkpoint(permanent=self._is_due(self._settings.save_interval))
-            if stop.requested:
+            if stop.requested or self._is_over:
                 return
+
+    def _was_last_evaluation(self) -> bool:
+        """Whether every member was evaluated at this very step, and is to end early with it."""
+        tables = [member.run.read("eval") for member in self.members]
+        evaluated = all(len(table["step"]) and table["step"][-1] == self.step for table in tables)
+        return evaluated and all(self._ends_early(table) for table in tables)
 
     def _next_event(self, phase: Phase) -> int:
         intervals = [self._settings.log_interval, self._settings.save_interval]
@@ -187,9 +197,11 @@ class TrainingLoop:
             member.logger.log("train", self.step, {**values, **validation})
             member.logger.log("timing", self.step, {"updates_per_s": rate})
 
-    def _evaluate(self, progress: Progress) -> dict[str, float]:
+    def _evaluate(self, progress: Progress, *, with_means: bool) -> dict[str, float]:
         start_s = time.monotonic()
         scores = []
+        # The evaluation after the first update is an extra one and does not cut the first interval short.
+        intervals = self._learner.interval_means() if with_means else [{}] * len(self.members)
         for i, (member, seed) in enumerate(zip(self.members, self._learner.seeds, strict=True)):
             records = self._evaluator.evaluate(
                 self._learner.policy(i),
@@ -199,7 +211,8 @@ class TrainingLoop:
             )
             means = summarise(records)
             scores.append(self._score(means))
-            member.logger.log("eval", self.step, {"score": scores[-1], **means})
+            interval = {f"interval/{name}": value for name, value in intervals[i].items()}
+            member.logger.log("eval", self.step, {"score": scores[-1], **means, **interval})
             member.logger.log_episodes(self.step, [record.row() for record in records])
         elapsed_s = time.monotonic() - start_s
         self.evaluation_s += elapsed_s
@@ -235,4 +248,4 @@ class TrainingLoop:
 
 def evaluation_seed(seed: int, step: int) -> int:
     """Seed of the evaluation after `step` of a run: another stream than everything that training draws from."""
-    return int(np.random.SeedSequence([seed, zlib.crc32(b"eval"), step]).generate_state(1)[0])
+    return stream_seed(seed, "eval", step)

@@ -29,6 +29,13 @@ class Option:
     hint: Any
     bare: str | None = None
     aliases: tuple[str, ...] = ()
+    switch: tuple[str, str] | None = None
+    """The texts that a flag stands for, on and off, where it is only a way to write another option."""
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """What the option may be called on a command line."""
+        return self.aliases if self.switch else (self.name, *self.aliases)
 
     @property
     def is_bool(self) -> bool:
@@ -40,7 +47,10 @@ class Option:
 
 
 def options_of(record_type: type[Any], prefix: str = "") -> list[Option]:
-    """Options of a dataclass, depth first; those of a nested dataclass are named `field.name`."""
+    """Options of a dataclass, depth first; those of a nested dataclass are named `field.name`.
+
+    A field's metadata may hold `aliases`, further names of the option, and `switches`: flag -> (text if on, if off).
+    """
     hints = get_type_hints(record_type)
     found = []
     for field in fields(record_type):
@@ -50,6 +60,8 @@ def options_of(record_type: type[Any], prefix: str = "") -> list[Option]:
         else:
             bare = "True" if hint is bool else None
             found.append(Option(prefix + field.name, hint, bare, field.metadata.get("aliases", ())))
+            switches = field.metadata.get("switches", {}).items()
+            found += [Option(prefix + field.name, bool, "True", (flag,), texts) for flag, texts in switches]
     return found
 
 
@@ -60,7 +72,7 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
     `--flag`, `--no-flag` and `--flag=false|0`, and sequences as `(64,64)`, `64,64` or `64 64`.
     Raises `OptionError` for anything else, naming the nearest options.
     """
-    by_name = {name: option for option in options for name in (option.name, *option.aliases)}
+    by_name = {name: option for option in options for name in option.spellings}
     rest = deque(arguments)
     given = {}
     while rest:
@@ -73,7 +85,7 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
         if option:
             given[option.name] = _plain_text(option, value if equals else _following(option, rest))
         elif not equals and (negated := _negated(name, by_name)):
-            given[negated.name] = "False"
+            given[negated.name] = negated.switch[1] if negated.switch else "False"
         else:
             raise UnknownOptionError(name, _nearest(name, by_name))
     return given
@@ -86,8 +98,9 @@ def _plain_text(option: Option, text: str) -> str:
         text = text[1:-1]
     if option.is_bool:
         if text.lower() not in _BOOLEANS:
-            raise OptionError(f"--{option.name} must be True or False, got {text!r}")
-        return _BOOLEANS[text.lower()]
+            raise OptionError(f"--{option.spellings[0]} must be True or False, got {text!r}")
+        value = _BOOLEANS[text.lower()]
+        return value if option.switch is None else option.switch[value == "False"]
     if option.is_sequence:
         return ",".join(text.strip("()[]").replace(",", " ").split())
     if NoneType in get_args(option.hint) and text.lower() == "none":

@@ -22,12 +22,6 @@ class RunOptions(SuiteOptions):
     """Agents trained at once, from consecutive seeds (also `--num_seed`)."""
     offline_steps: int = 1_000_000
     """Updates on the dataset."""
-    online_steps: int = 0
-    """Environment steps, with further updates, after the offline phase."""
-    buffer_size: int = 2_000_000
-    """Replay capacity of the online phase; at least the dataset and one transition."""
-    balanced_sampling: bool = False
-    """Online batches: half from the dataset, half from what was collected since."""
     save_dir: str = "runs"
     """Folder for run directories."""
     log_interval: int = 10_000
@@ -48,14 +42,12 @@ class RunOptions(SuiteOptions):
     """Minutes between checkpoints for `--resume`."""
     keep_checkpoints: int = 2
     """How many of those are kept."""
-    p_aug: float | None = None
-    """Probability that a batch of images is randomly cropped; None: never."""
     wandb: Literal["disabled", "offline", "online"] = "disabled"
     """Weights & Biases as a second logger."""
     wandb_project: str = "offlow"
     """Weights & Biases project."""
-    preset: Literal["none", "paper", "paper_online"] = "none"
-    """Published settings of the task as defaults, offline or with online fine-tuning."""
+    preset: Literal["none", "paper"] = "none"
+    """Published settings of the task as defaults."""
 
     @property
     def suite(self) -> SuiteOptions:
@@ -68,24 +60,61 @@ class RunOptions(SuiteOptions):
             object.__setattr__(self, "d4rl_goal_seed", self.seed)
         for name in ("env_name", "save_dir", "wandb_project"):
             check(self, name, lambda value: value != "", "a name, not empty")
-        for name in ("num_seeds", "buffer_size", "log_interval", "eval_episodes", "eval_envs", "keep_checkpoints"):
+        for name in ("num_seeds", "log_interval", "eval_episodes", "eval_envs", "keep_checkpoints"):
             check(self, name, lambda value: value >= 1, "at least 1")
         for name in _COUNTS_FROM_ZERO:
             check(self, name, lambda value: value is None or value >= 0, "at least 0")
-        check(self, "p_aug", lambda value: value is None or 0 <= value <= 1, "between 0 and 1, or None")
         if self.num_seeds > 1 and self.keep_checkpoints < 2:
             raise OptionError(
                 f"keep_checkpoints must be at least 2 with several seeds, got {self.keep_checkpoints}: "
                 "a run that is killed while it writes theirs must leave a step of which all have one"
             )
-        if self.offline_steps + self.online_steps == 0:
-            raise OptionError("nothing to do: offline_steps and online_steps are both 0")
+        if self.total_steps == 0:
+            raise OptionError("nothing to do: the options ask for 0 steps of training")
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run."""
+        return self.offline_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnlineOptions(RunOptions):
+    """What is added where an agent can go on training in its environment."""
+
+    online_steps: int = 0
+    """Environment steps, with further updates, after the offline phase."""
+    buffer_size: int = 2_000_000
+    """Replay capacity of the online phase; at least the dataset and one transition."""
+    balanced_sampling: bool = False
+    """Online batches: half from the dataset, half from what was collected since."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, "online_steps", lambda value: value >= 0, "at least 0")
+        check(self, "buffer_size", lambda value: value >= 1, "at least 1")
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of both phases."""
+        return self.offline_steps + self.online_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions(RunOptions):
+    """What is added where an agent can look at images."""
+
+    p_aug: float | None = None
+    """Probability that a batch of images is randomly cropped; None: never."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, "p_aug", lambda value: value is None or 0 <= value <= 1, "between 0 and 1, or None")
 
 
 _COUNTS_FROM_ZERO = (
     "seed",
     "offline_steps",
-    "online_steps",
     "eval_interval",
     "eval_workers",
     "video_episodes",

@@ -7,7 +7,7 @@ from offlow_core.data.transitions import Dataset
 from offlow_core.option_checks import OptionError
 from offlow_core.training.command_line import LATEST, ParsedCommand
 from offlow_core.training.option_json import from_json, to_json
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import OnlineOptions, RunOptions
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError, find_resumable
 
 CHANGEABLE = frozenset(
@@ -61,7 +61,8 @@ def options_of(
             f"{', '.join(sorted(CHANGEABLE))}; for anything else start a new run"
         )
     changes = {field.name for field in fields(saved)} & command.given & CHANGEABLE
-    if "offline_steps" in changes and saved.online_steps > 0 and _differs("offline_steps", saved, command.options):
+    online = isinstance(saved, OnlineOptions) and saved.online_steps > 0
+    if "offline_steps" in changes and online and _differs("offline_steps", saved, command.options):
         raise OptionError(
             f"{runs[0].path} has online steps, which begin after its {saved.offline_steps} offline steps; "
             "only a run without them can take another --offline_steps"

@@ -23,9 +23,10 @@ from offlow_core.training.loggers import make_logger
 from offlow_core.training.loop import LoopSettings, Member, TrainingLoop
 from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import OnlineOptions, RunOptions
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.selection import LastModel, ModelSelection
 from offlow_core.training.stopping import StoppedError
 
 
@@ -38,6 +39,7 @@ class Program:
     make_learner: Callable[[RunOptions, Dataset, Task], Learner]
     device: str
     packages: Sequence[str]
+    selection: Callable[[RunOptions], ModelSelection] = lambda options: LastModel()
 
 
 def run_training(command: ParsedCommand, program: Program) -> int:
@@ -68,7 +70,9 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     stack.enter_context(_ending_recorded(runs))
     evaluator = _make_evaluator(task, options, stack)
     members = [_make_member(run, options, stack) for run in runs]
-    loop = TrainingLoop(learner, members, evaluator, task.score.of_means, loop_settings(options))
+    selection = program.selection(options)
+    score, settings = task.score.of_means, loop_settings(options)
+    loop = TrainingLoop(learner, members, evaluator, score, settings, selection.ends_early)
     if command.resume is not None:
         loop.resume()
         for run, seed in zip(runs, learner.seeds, strict=True):
@@ -76,7 +80,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
         print(f"resuming {runs[0].path} after step {loop.step}", file=sys.stderr)
     loop.run()
     for i, member in enumerate(members):
-        finish(member, loop, i, task, options, time.monotonic() - start_s)
+        finish(member, loop, i, task, options, selection, time.monotonic() - start_s)
 
 
 def require_extras(options: RunOptions) -> None:
@@ -95,8 +99,11 @@ def _require_environment(task: Task, options: RunOptions) -> None:
     """Without an environment there is neither online training nor a film; that there is no evaluation is said."""
     if task.make_environment is not None:
         return
-    for name in ("online_steps", "video_episodes"):
-        if getattr(options, name) > 0:
+    wanted = {"video_episodes": options.video_episodes}
+    if isinstance(options, OnlineOptions):
+        wanted["online_steps"] = options.online_steps
+    for name, number in wanted.items():
+        if number > 0:
             raise OptionError(f"{name} needs an environment, and {task.name} has none; name one with --environment")
     print(f"{task.name} has no environment: it is trained on without evaluation", file=sys.stderr)
 
@@ -141,13 +148,23 @@ def describe(task: Task, dataset: Dataset) -> str:
     )
 
 
-def finish(member: Member, loop: TrainingLoop, index: int, task: Task, options: RunOptions, wall_s: float) -> None:
+def finish(
+    member: Member,
+    loop: TrainingLoop,
+    index: int,
+    task: Task,
+    options: RunOptions,
+    selection: ModelSelection,
+    wall_s: float,
+) -> None:
     """Pictures, final scores and the closing line of one finished run."""
     run = member.run
     plot_run(run, score=task.score, phases=loop.phase_starts)
     if options.video_episodes > 0:
         loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
     scores = final_scores(run)
+    if scores:
+        scores |= selection.scores(run, task.score)
     timing = {"wall_s": round(wall_s, 1), "evaluation_s": round(loop.evaluation_s, 1)}
     run.set_status("finished", scores=scores, timing=timing)
     text = ", ".join(f"{rule} {value:.1f}" for rule, value in scores.items()) or "no evaluation"

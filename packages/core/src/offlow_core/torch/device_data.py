@@ -1,0 +1,81 @@
+"""Transitions that live on the device, and batches drawn from them there."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from offlow_core.data.transitions import Transitions
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class DeviceTransitions:
+    """`Transitions` as tensors; transition k goes from `observations[rows[k]]` to `observations[next_rows[k]]`.
+
+    `starts[k]` is the first transition of its trajectory.
+    """
+
+    observations: Tensor
+    rows: Tensor
+    next_rows: Tensor
+    starts: Tensor
+    actions: Tensor
+    rewards: Tensor
+    masks: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def to_device(transitions: Transitions, device: torch.device) -> DeviceTransitions:
+    """Put a dataset on a device, once."""
+
+    def put(array: object) -> Tensor:
+        return torch.as_tensor(array).to(device)
+
+    return DeviceTransitions(
+        observations=put(transitions.observations),
+        rows=put(transitions.rows),
+        next_rows=put(transitions.next_rows),
+        starts=put(transitions.trajectory_starts()),
+        actions=put(transitions.actions),
+        rewards=put(transitions.rewards),
+        masks=put(transitions.masks),
+    )
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Uniform batches, with as many frames stacked into an observation as asked."""
+
+    frame_stack: int = 1
+
+    def sample(self, data: DeviceTransitions, generator: torch.Generator, batch_size: int) -> Batch:
+        """`batch_size` transitions, drawn with replacement."""
+        device = data.rows.device
+        return self.gather(data, torch.randint(len(data), (batch_size,), generator=generator, device=device))
+
+    def gather(self, data: DeviceTransitions, indices: Tensor) -> Batch:
+        """The batch of these transitions; equals `Transitions.gather`."""
+        rows, next_rows = data.rows[indices], data.next_rows[indices]
+        if self.frame_stack > 1:
+            steps_back = torch.arange(self.frame_stack - 1, -1, -1, device=indices.device)
+            frames = torch.maximum(indices[:, None] - steps_back, data.starts[indices][:, None])
+            rows = data.rows[frames]
+            next_rows = torch.cat([rows[:, 1:], next_rows[:, None]], 1)
+        return {
+            "observations": _frames(data.observations, rows),
+            "actions": data.actions[indices],
+            "rewards": data.rewards[indices],
+            "masks": data.masks[indices],
+            "next_observations": _frames(data.observations, next_rows),
+        }
+
+
+def _frames(observations: Tensor, rows: Tensor) -> Tensor:
+    """Observations at rows [B], or those at rows [B, k] joined along their last axis."""
+    if rows.dim() == 1:
+        return observations.index_select(0, rows)
+    return torch.cat([observations.index_select(0, column) for column in rows.unbind(1)], -1)

@@ -1,0 +1,1 @@
+"""Diffusion-QL and its flow-matching variant in PyTorch."""
