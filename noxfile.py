@@ -49,7 +49,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(requires=["resolve"])
 @nox.parametrize(
     "package, extra",
-    [*(nox.param(p, "", id=p) for p in PACKAGES), *(nox.param("core", room, id=f"core-{room}") for room in ROOMS)],
+    [nox.param(p, "", id=p) for p in PACKAGES] + [nox.param("core", room, id=f"core-{room}") for room in ROOMS],
 )
 def tests(session: nox.Session, package: str, extra: str) -> None:
     """One package's fast tests in an environment that holds that package and its dependencies, nothing else.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import ClassVar, Literal
 
 from offlow_core.data.reward_rules import DIFFUSION_QL, find_rule
 from offlow_core.option_checks import OptionError, check, check_choices
@@ -105,6 +105,8 @@ class DiffusionQlConfig:
 class DiffusionQlOptions(TorchOptions):
     """Options of one run."""
 
+    changeable: ClassVar[frozenset[str]] = TorchOptions.changeable | {"selection", "offline_rule", "top_k"}
+
     preset: Literal["auto", "paper", "fork_parity", "none"] = "auto"
     """Published settings as defaults: `auto` where the task has some; `fork_parity` as the flow fork trains."""
     d4rl_rules: Literal["fql", "dac", "diffusion_ql"] = "diffusion_ql"
@@ -170,5 +172,4 @@ VARIANTS: dict[str, type[RunOptions]] = {
     "flow_ql": FlowQlOptions,
     "diffusion_bc": DiffusionBcOptions,
     "flow_bc": FlowBcOptions,
-    "main": DiffusionQlOptions,  # the file name in published command lines
 }

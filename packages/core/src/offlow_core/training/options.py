@@ -1,7 +1,7 @@
 """What one training run can be told."""
 
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import ClassVar, Literal
 
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites.options import SuiteOptions
@@ -13,6 +13,12 @@ class RunOptions(SuiteOptions):
 
     A field's metadata may hold `aliases`: further names under which published command lines write the option.
     """
+
+    changeable: ClassVar[frozenset[str]] = frozenset(
+        {"save_dir", "offline_steps", "preset", "dataset_path", "dataset_dir", "eval_envs", "eval_workers"}
+        | {"video_episodes", "save_interval", "checkpoint_minutes", "keep_checkpoints", "wandb", "wandb_project"}
+    )
+    """Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
 
     env_name: str = field(default="cube-double-play-singletask-v0", metadata={"aliases": ("env",)})
     """Task to train on (also `--env`)."""

@@ -10,12 +10,6 @@ from offlow_core.training.option_json import from_json, to_json
 from offlow_core.training.options import OnlineOptions, RunOptions
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError, find_resumable
 
-CHANGEABLE = frozenset(
-    {"save_dir", "offline_steps", "preset", "dataset_path", "dataset_dir", "eval_envs", "eval_workers"}
-    | {"video_episodes", "save_interval", "checkpoint_minutes", "keep_checkpoints", "wandb", "wandb_project"}
-)
-"""Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
-
 
 def runs_to_resume(command: ParsedCommand) -> list[RunDirectory]:
     """The claimed directories, one per seed in order, that the command continues; empty to start anew."""
@@ -32,7 +26,7 @@ def runs_to_resume(command: ParsedCommand) -> list[RunDirectory]:
             options.agent.agent_name,
             options.seed,
             to_json(options),
-            ignore=CHANGEABLE - {"offline_steps"},
+            ignore=options.changeable - {"offline_steps"},
             keep_checkpoints=options.keep_checkpoints,
         )
     runs = [] if first is None else _session_of(first, options.keep_checkpoints)
@@ -51,16 +45,16 @@ def options_of(
     """The options that the runs were started with, with those changes of the command line that a run can take."""
     saved = from_json(variants, runs[0].config)
     if command.resume == LATEST:
-        return replace(saved, **{name: getattr(command.options, name) for name in CHANGEABLE})
+        return replace(saved, **{name: getattr(command.options, name) for name in saved.changeable})
     refused = sorted(
-        name for name in command.given if name not in CHANGEABLE and _differs(name, saved, command.options)
+        name for name in command.given if name not in saved.changeable and _differs(name, saved, command.options)
     )
     if refused:
         raise OptionError(
             f"{runs[0].path} was started with another --{refused[0]}; a resumed run keeps it. It can change "
-            f"{', '.join(sorted(CHANGEABLE))}; for anything else start a new run"
+            f"{', '.join(sorted(saved.changeable))}; for anything else start a new run"
         )
-    changes = {field.name for field in fields(saved)} & command.given & CHANGEABLE
+    changes = {field.name for field in fields(saved)} & command.given & saved.changeable
     online = isinstance(saved, OnlineOptions) and saved.online_steps > 0
     if "offline_steps" in changes and online and _differs("offline_steps", saved, command.options):
         raise OptionError(

@@ -1,0 +1,69 @@
+"""The command `diffusion-ql`: options -> suite -> agent -> loop."""
+
+import functools
+import sys
+from collections.abc import Sequence
+
+from offlow_core.errors import UserError
+from offlow_core.training.command_line import INTERRUPTED, ParsedCommand, fail, parse
+from offlow_core.training.option_json import to_text
+from offlow_diffusion_ql.config import VARIANTS
+from offlow_diffusion_ql.presets import preset
+
+PROGRAM = "diffusion-ql"
+PACKAGES = ("offlow-core", "offlow-diffusion-ql", "torch", "numpy", "gymnasium", "mujoco", "ogbench")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train (`diffusion-ql OPTIONS`), `evaluate RUN`, `import FOLDER` or `toy`; the exit status."""
+    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or [""]
+    try:
+        if command == "evaluate":
+            return evaluate(rest)
+        if command == "import":
+            from offlow_diffusion_ql.importing import import_command
+
+            return import_command(rest)
+        if command == "toy":
+            from offlow_diffusion_ql.toy.command import toy_command
+
+            return toy_command(rest)
+        return train([command, *rest] if command else [])
+    except UserError as error:
+        fail(PROGRAM, str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def read(argv: Sequence[str]) -> ParsedCommand:
+    """The training command; a wrong one, or --help, ends the program."""
+    return parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="diffusion_ql", preset=preset)
+
+
+def train(argv: Sequence[str]) -> int:
+    """`diffusion-ql OPTIONS`."""
+    command = read(argv)
+    if command.print_config:
+        print(to_text(command.options))
+        return 0
+    # PyTorch and the environments take seconds to import: only when they are needed.
+    from offlow_core.torch.device import configure, describe
+    from offlow_core.training.session import Program, run_training
+    from offlow_diffusion_ql.learner import make_learner
+    from offlow_diffusion_ql.model_selection import PublishedSelection
+
+    device = configure(command.options.device)
+    learner = functools.partial(make_learner, device=device)
+    return run_training(command, Program(PROGRAM, VARIANTS, learner, describe(device), PACKAGES, PublishedSelection))
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """`diffusion-ql evaluate RUN OPTIONS`."""
+    from offlow_core.training.saved_run import evaluate_command
+    from offlow_diffusion_ql.saved_policy import load_policy
+
+    return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
