@@ -1,16 +1,14 @@
-"""Which of a run's evaluations is reported, when a run ends early, and the result file of the official driver."""
+"""Which of a run's evaluations is reported, and when a run ends early."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from offlow_core.files import atomic_file
 from offlow_core.suites.score import ScoreRule
 from offlow_core.training.run_directory import RunDirectory
+from offlow_diffusion_ql.best_score import BestScore, write_best_score
 from offlow_diffusion_ql.config import DiffusionQlOptions
 
 IMITATION_LOSS = "interval/actor/bc_loss"
@@ -55,8 +53,10 @@ class PublishedSelection:
             return {}
         steps, losses = evaluations["step"][ended], evaluations[IMITATION_LOSS][ended]
         name, index = self._choose(evaluations["score"][ended], losses)
-        epoch = steps[index] // self.options.agent.steps_per_epoch
-        write_best_score(run.path, self.options.selection, int(epoch), *_episodes(run, steps[index], score))
+        episodes = run.read("episodes")
+        chosen = {column: values[episodes["step"] == steps[index]] for column, values in episodes.items()}
+        epoch = int(steps[index]) // self.options.agent.steps_per_epoch
+        write_best_score(run.path, _best_score(self.options.selection, epoch, chosen, score))
         return {name: float(evaluations["score"][ended][index])}
 
     def _choose(self, scores: np.ndarray, losses: np.ndarray) -> tuple[str, int]:
@@ -67,24 +67,13 @@ class PublishedSelection:
         return f"offline-selected ({options.offline_rule}, top_k {options.top_k})", index
 
 
-def _episodes(run: RunDirectory, step: int, score: ScoreRule) -> tuple[np.ndarray, np.ndarray]:
-    """Returns and normalised scores (as fractions) of the episodes of one evaluation."""
-    episodes = run.read("episodes")
-    rows = episodes["step"] == step
-    return episodes["return"][rows], np.asarray(score.of(episodes[score.column][rows])) / 100
-
-
-def write_best_score(folder: Path, selection: str, epoch: int, returns: np.ndarray, normalised: np.ndarray) -> Path:
-    """Write the official result file: means and population deviations over episodes, normalised as fractions."""
-    path = folder / f"best_score_{selection}.txt"
-    content = {
-        "model selection": selection,
-        "epoch": epoch,
-        "best normalized score avg": float(normalised.mean()),
-        "best normalized score std": float(normalised.std()),
-        "best raw score avg": float(returns.mean()),
-        "best raw score std": float(returns.std()),
-    }
-    with atomic_file(path) as file:
-        file.write(json.dumps(content).encode())
-    return path
+def _best_score(selection: str, epoch: int, episodes: Mapping[str, np.ndarray], score: ScoreRule) -> BestScore:
+    returns, normalised = episodes["return"], np.asarray(score.of(episodes[score.column])) / 100
+    return BestScore(
+        selection,
+        epoch,
+        normalised_mean=float(normalised.mean()),
+        normalised_std=float(normalised.std()),
+        return_mean=float(returns.mean()),
+        return_std=float(returns.std()),
+    )

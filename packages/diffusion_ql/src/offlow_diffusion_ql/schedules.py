@@ -33,6 +33,7 @@ def cosine_betas(steps: int, s: float = 0.008) -> np.ndarray:
 
 
 _BETAS = {"vp": vp_betas, "linear": linear_betas, "cosine": cosine_betas}
+SCHEDULES = tuple(_BETAS)
 
 
 @dataclass(frozen=True)
