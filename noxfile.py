@@ -18,13 +18,21 @@ if "UV_FIND_LINKS" not in os.environ and os.environ.get("PIP_FIND_LINKS"):
 ROOT = Path(__file__).parent
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
 ROOMS = ("jax", "torch")  # of the core; each needs the extra of its name
-per_package = nox.parametrize("package", [nox.param(p, id=p) for p in PACKAGES])
+per_suite = nox.parametrize(
+    "package, extra",
+    [nox.param(p, "", id=p) for p in PACKAGES] + [nox.param("core", room, id=f"core-{room}") for room in ROOMS],
+)
 
 
 def sync(session: nox.Session, *args: str) -> None:
     """Make the session's own environment hold exactly what args ask for."""
     env = {"UV_PROJECT_ENVIRONMENT": session.virtualenv.location}
     session.run_install("uv", "sync", "--frozen", "--quiet", *args, env=env)
+
+
+def sync_suite(session: nox.Session, package: str, extra: str) -> None:
+    """An environment for one package's tests, with one of its extras if one is named."""
+    sync(session, "--package", f"offlow-{package.replace('_', '-')}", *(["--extra", extra] if extra else []))
 
 
 @nox.session(venv_backend="none")
@@ -47,28 +55,25 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(requires=["resolve"])
-@nox.parametrize(
-    "package, extra",
-    [nox.param(p, "", id=p) for p in PACKAGES] + [nox.param("core", room, id=f"core-{room}") for room in ROOMS],
-)
+@per_suite
 def tests(session: nox.Session, package: str, extra: str) -> None:
     """One package's fast tests in an environment that holds that package and its dependencies, nothing else.
 
     The core's backend rooms are extras, each with a test folder of its name and a session of its own.
     """
-    sync(session, "--package", f"offlow-{package.replace('_', '-')}", *(["--extra", extra] if extra else []))
+    sync_suite(session, package, extra)
     parallel = ["-n", "2", "--dist", "loadfile"]  # most of the time is compilation, which uses one core
-    session.run(
-        "pytest", *parallel, f"packages/{package}/tests/{extra}", *session.posargs, env={"OFFLOW_ISOLATED": "1"}
-    )
+    folder = f"packages/{package}/tests/{extra}"
+    session.run("pytest", *parallel, folder, *session.posargs, env={"OFFLOW_ISOLATED": "1"})
 
 
 @nox.session(requires=["resolve"])
-@per_package
-def slow(session: nox.Session, package: str) -> None:
+@per_suite
+def slow(session: nox.Session, package: str, extra: str) -> None:
     """One package's long tests (minutes)."""
-    sync(session, "--package", f"offlow-{package.replace('_', '-')}")
-    session.run("pytest", "-m", "slow", f"packages/{package}/tests", *session.posargs, success_codes=[0, 5])
+    sync_suite(session, package, extra)
+    folder = f"packages/{package}/tests/{extra}"
+    session.run("pytest", "-m", "slow", folder, *session.posargs, success_codes=[0, 5])
 
 
 @nox.session(venv_backend="none")

@@ -26,11 +26,10 @@ from measure import (
     describe_machine,
     interleaved,
     markdown_table,
-    matrix_peak,
     median_ratio,
-    product_flops,
     time_of,
 )
+from measure_jax import matrix_peak, product_flops
 
 from offlow_core.data.transitions import Transitions
 from offlow_core.evaluation import Evaluator
@@ -282,10 +281,9 @@ def report(
 
 
 def main(options: Options) -> None:
-    configure()
     if options.quick:
         options = Options(**{**asdict(options), "repeats": 3, "seconds": 0.5, "episodes": min(2, options.episodes)})
-    machine = describe_machine(PACKAGES)
+    machine = describe_machine(PACKAGES, configure())
     peak = matrix_peak(0.2 if options.quick else 2.0)
     measured = []
     for size in options.sizes:

@@ -35,21 +35,9 @@ def test_names_are_paths_and_the_round_trip_is_exact():
         np.testing.assert_array_equal(array, arrays[name])
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"params/actor/Dense_0/kernel": None}, "missing.*params/actor/Dense_0/kernel"),
-        ({"params/extra": np.zeros(2)}, "unknown.*params/extra"),
-        (
-            {"params/actor/Dense_0/kernel": np.zeros((3, 2), np.float32)},
-            r"params/actor/Dense_0/kernel is float32\[3, 2\], expected float32\[2, 3\]",
-        ),
-        ({"params/actor/Dense_0/kernel": np.zeros((2, 3))}, "kernel is float64.*expected float32"),
-    ],
-)
-def test_a_state_of_another_agent_is_refused_with_the_leafs_name(change, message):
-    arrays = {name: array for name, array in (to_arrays(make_state()) | change).items() if array is not None}
-    with pytest.raises(ValueError, match=message):
+def test_a_state_of_another_agent_is_refused_with_the_leafs_name():
+    arrays = to_arrays(make_state()) | {"params/actor/Dense_0/kernel": np.zeros((3, 2), np.float32)}
+    with pytest.raises(ValueError, match=r"params/actor/Dense_0/kernel is float32\[3, 2\], expected float32\[2, 3\]"):
         from_arrays(make_state(), arrays)
 
 

@@ -15,6 +15,7 @@ from offlow_core.training import saved_run, session
 from offlow_core.training.command_line import ParsedCommand, parse
 from offlow_core.training.learner import Phase
 from offlow_core.training.options import OnlineOptions
+from offlow_core.training.selection import LastModel, ModelSelection
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Stage:
 
     def __init__(self, root, monkeypatch: pytest.MonkeyPatch):
         self.root, self.dataset, self.learners, self.at = root, make_dataset(), [], {}
+        self.selection: ModelSelection = LastModel()
         for module in (session, saved_run):
             monkeypatch.setattr(module, "resolve", lambda name, options: self.task(name))
 
@@ -94,7 +96,8 @@ class Stage:
         return parse(words, program="fake", variants=VARIANTS, default_variant="fake", preset=lambda *_: {})
 
     def train(self, *words: str) -> int:
-        program = session.Program("fake", VARIANTS, self.make_learner, "cpu: fake", ["numpy"])
+        selection = {"selection": lambda options: self.selection}
+        program = session.Program("fake", VARIANTS, self.make_learner, "cpu: fake", ["numpy"], **selection)
         return session.run_training(self.parse(*words), program)
 
     def folders(self) -> Sequence:

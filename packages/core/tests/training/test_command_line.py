@@ -31,6 +31,10 @@ class ToyConfig:
     """Whether to normalise."""
     q_agg: Literal["min", "mean"] = "min"
     """How to combine."""
+    policy: Literal["diffusion", "flow"] = field(
+        default="diffusion", metadata={"aliases": ("kind",), "switches": {"is_flow": ("flow", "diffusion")}}
+    )
+    """How to draw."""
 
     def __post_init__(self) -> None:
         check_choices(self)
@@ -128,6 +132,16 @@ def test_run_options_in_every_published_spelling(line, changes):
         ("--agent.widths='(64,)'", {"widths": (64,)}),
         ("--agent.widths 64,32", {"widths": (64, 32)}),
         ("--agent.widths 64 32 --agent.alpha 2", {"widths": (64, 32), "alpha": 2.0}),
+        ("--kind=flow", {"policy": "flow"}),
+        ("--is_flow", {"policy": "flow"}),
+        ("--is-flow --agent.alpha 2", {"policy": "flow", "alpha": 2.0}),
+        ("--is_flow true", {"policy": "flow"}),
+        ("--is_flow=1", {"policy": "flow"}),
+        ("--is_flow=False", {"policy": "diffusion"}),
+        ("--is_flow --no-is_flow", {"policy": "diffusion"}),
+        ("--is_flow --nois_flow", {"policy": "diffusion"}),
+        ("--is_flow --agent.policy=diffusion", {"policy": "diffusion"}),
+        ("--agent.policy=diffusion --is_flow", {"policy": "flow"}),
     ],
 )
 def test_agent_options_in_every_published_spelling(line, changes):
@@ -166,11 +180,16 @@ def test_given_names_what_the_command_line_itself_set():
     assert command.given == {"env_name", "preset", "agent.alpha"}
 
 
+def test_a_switch_gives_the_option_that_it_stands_for():
+    assert parse_line("--no-is_flow").given == {"agent.policy"}
+
+
 def test_printed_configuration_is_json_headed_by_the_agents_name():
     command = parse_line("--print_config --agent.alpha=0.5")
     assert command.print_config
     record = json.loads(to_text(command.options))
-    assert record["agent"] == {"agent_name": "toy", "alpha": 0.5, "widths": [8, 8], "layer_norm": True, "q_agg": "min"}
+    agent = {"agent_name": "toy", "alpha": 0.5, "widths": [8, 8], "layer_norm": True, "q_agg": "min"}
+    assert record["agent"] == agent | {"policy": "diffusion"}
     assert (record["env_name"], record["gpu"]) == ("cube-double-play-singletask-v0", None)
 
 
@@ -193,6 +212,10 @@ def test_printed_configuration_is_json_headed_by_the_agents_name():
         ("--preset paper --env_name=unknown-v0", "nothing published for unknown-v0"),
         ("--seed=1e6", "Error parsing --seed"),
         ("--seed=-1", "seed must be at least 0, got -1"),
+        ("--is_flow=maybe", "--is_flow must be True or False, got 'maybe'"),
+        ("--is_flwo", "unknown option --is_flwo; did you mean --is_flow"),
+        ("--agent.is_flow", "unknown option --agent.is_flow; did you mean --is_flow"),
+        ("--no-kind", "unknown option --no_kind"),
         ("--lr_decay=maybe", "--lr_decay must be True or False, got 'maybe'"),
         ("--print_config=maybe", "--print_config must be True or False, got 'maybe'"),
         ("--agent.q_agg=median", "invalid choice 'median' for argument '--agent.q_agg'"),
@@ -266,6 +289,7 @@ toy_options = st.builds(
         widths=st.lists(st.integers(1, 999), min_size=1, max_size=3).map(tuple),
         layer_norm=st.booleans(),
         q_agg=st.sampled_from(["min", "mean"]),
+        policy=st.sampled_from(["diffusion", "flow"]),
     ),
 )
 

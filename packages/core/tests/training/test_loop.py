@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_learner import PREPARING, TRAINING, FakeEvaluator, FakeLearner
+from fake_learner import PREPARING, TRAINING, FakeLearner
+from fake_loop import files_of, make_loop, make_runs, steps_of
 
 from offlow_core.option_checks import OptionError
 from offlow_core.training.checkpoints import CheckpointError
@@ -15,28 +16,6 @@ from offlow_core.training.loggers import make_logger
 from offlow_core.training.loop import DivergedError, LoopSettings, Member, TrainingLoop, evaluation_seed
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.stopping import StoppedError
-
-SETTINGS = {"log_interval": 3, "eval_interval": 4, "eval_episodes": 2}
-
-
-def make_runs(root: Path, seeds=(0,)) -> list[RunDirectory]:
-    return [RunDirectory.create(root, "task", "toy", seed, {}, {}, keep_checkpoints=9) for seed in seeds]
-
-
-def make_loop(runs, learner: FakeLearner, **settings) -> TrainingLoop:
-    members = [Member(run, make_logger(run)) for run in runs]
-    settings = LoopSettings(**SETTINGS | settings)
-    return TrainingLoop(learner, members, FakeEvaluator(), lambda means: 100 * means["success"], settings)
-
-
-def steps_of(run: RunDirectory, kind: str) -> list[int]:
-    return run.read(kind)["step"].tolist()
-
-
-def files_of(run: RunDirectory) -> dict[str, bytes]:
-    """Everything that must not depend on the clock, with the arrays of the last checkpoint."""
-    tables = {name: (run.path / f"{name}.csv").read_bytes() for name in ("train", "eval", "episodes")}
-    return tables | {name: array.tobytes() for name, array in run.checkpoints.latest().arrays.items()}
 
 
 @pytest.fixture
@@ -188,6 +167,17 @@ def test_killed_without_a_word_and_resumed_equals_uninterrupted(uninterrupted, t
     again.run()
     for run, reference in zip(runs, uninterrupted, strict=True):
         assert files_of(run) == files_of(reference)
+
+
+def test_interval_means_are_of_the_updates_between_regular_evaluations(tmp_path):
+    (run,) = make_runs(tmp_path)
+    make_loop([run], FakeLearner(phases=(TRAINING,)), log_interval=1).run()
+    losses = run.read("train")["toy/loss"]
+    evaluations = run.read("eval")
+    assert evaluations["step"].tolist() == [1, 4, 8, 10]
+    # The evaluation after the first update has none, and that update counts in the interval that follows.
+    expected = [np.nan, losses[:4].mean(), losses[4:8].mean(), losses[8:].mean()]
+    np.testing.assert_allclose(evaluations["interval/toy/loss"], expected, rtol=1e-12)
 
 
 def test_seeds_with_different_newest_checkpoints_go_on_from_the_newest_common_one(uninterrupted, tmp_path):

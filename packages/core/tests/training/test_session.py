@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from offlow_core.training.checkpoints import CheckpointError
@@ -100,6 +101,57 @@ def test_a_resumed_run_equals_an_uninterrupted_one(stage, words):
         assert run.status["error"] is None
         for name in ("train.csv", "eval.csv", "episodes.csv"):
             assert (folder / name).read_bytes() == (references[run.config["seed"]] / name).read_bytes()
+
+
+class SecondEvaluation:
+    """Ends a run after its second evaluation and reports the first one too."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ends_early(self, evaluations):
+        return len(evaluations["step"]) == 2
+
+    def scores(self, run, score):
+        self.asked.append((run.path, score.name))
+        return {"first": float(run.read("eval")["score"][0])}
+
+
+def test_a_selection_may_end_a_run_and_adds_its_scores(stage, capsys):
+    stage.selection = SecondEvaluation()
+    assert stage.train() == 0
+    (folder,) = stage.folders()
+    run = RunDirectory.open(folder)
+    assert run.read("eval")["step"].tolist() == [1, 5]
+    assert run.read("train")["step"][-1] == 3
+    assert run.checkpoints.latest().meta == {"step": 5}
+    assert (run.checkpoints.path / "000000009-permanent.npz").exists()  # 4 preparing steps before
+    status = run.status
+    assert status["state"] == "finished"
+    assert set(status["scores"]) == {"last", "mean of last 3", "best (online-selected)", "first"}
+    assert status["scores"]["first"] == run.read("eval")["score"][0]
+    assert status["scores"]["mean of last 3"] == np.mean(run.read("eval")["score"])
+    assert stage.selection.asked == [(folder, "success")]
+    assert "first " in capsys.readouterr().out
+
+
+def test_a_run_that_ended_early_can_be_finished_again(stage):
+    stage.selection = SecondEvaluation()
+    stage.train()
+    (folder,) = stage.folders()
+    before = {path.name: path.read_bytes() for path in folder.glob("*.csv") if path.name != "timing.csv"}
+    scores = RunDirectory.open(folder).status["scores"]
+    assert stage.train(f"--resume={folder}") == 0
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert RunDirectory.open(folder).status["scores"] == scores
+    assert stage.learners[-1].calls == ["close"]
+
+
+def test_a_selection_has_nothing_to_choose_from_without_evaluations(stage):
+    stage.selection = SecondEvaluation()
+    stage.train("--eval_interval=0")
+    assert RunDirectory.open(stage.folders()[0]).status["scores"] == {}
+    assert stage.selection.asked == []
 
 
 def test_a_run_killed_while_it_drew_its_pictures_can_be_finished(stage, monkeypatch):

@@ -10,7 +10,7 @@ def normal_rows(noise_seeds: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def uniform_rows(noise_seeds: np.ndarray) -> np.ndarray:
     """One number in [0, 1) per row, [n] float32, independent of `normal_rows`."""
-    return np.array([_generator(key, 1).random(dtype=np.float32) for key in noise_seeds])
+    return np.array([_generator(key, 1).random(dtype=np.float32) for key in noise_seeds], np.float32)
 
 
 def _generator(key: np.ndarray, stream: int = 0) -> np.random.Generator:

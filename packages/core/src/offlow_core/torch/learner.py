@@ -75,10 +75,8 @@ class TorchLearner:
             _Member(agent, seed, lambda generator: sampler.sample(train, generator, batch_size), device, record=record)
             for agent, seed in zip(agents, seeds, strict=True)
         ]
-        self._phase = self.phases[0]
 
     def enter(self, phase: Phase) -> bool:
-        self._phase = phase
         return True
 
     def advance(self, step: int, steps: int) -> None:
@@ -120,7 +118,7 @@ class TorchLearner:
     def state_arrays(self, index: int) -> dict[str, np.ndarray]:
         member = self._members[index]
         agent = {AGENT + name: array for name, array in to_arrays(member.agent.state()).items()}
-        return agent | {f"{STAGE}{self._phase.name}/{name}": array for name, array in member.stage_arrays().items()}
+        return agent | {STAGE + name: array for name, array in member.stage_arrays().items()}
 
     def close(self) -> None:
         pass
@@ -128,7 +126,7 @@ class TorchLearner:
     def load_state_arrays(self, states: Sequence[dict[str, np.ndarray]]) -> None:
         for member, arrays in zip(self._members, states, strict=True):
             load_arrays(member.agent.state(), part_of(arrays, AGENT))
-            member.load_stage_arrays(part_of(arrays, f"{STAGE}{self._phase.name}/"))
+            member.load_stage_arrays(part_of(arrays, STAGE))
 
 
 class _Member:

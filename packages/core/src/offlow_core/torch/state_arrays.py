@@ -20,4 +20,4 @@ def load_arrays(state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -
     expected = to_arrays(state)
     check_arrays(arrays, {name: (array.dtype, array.shape) for name, array in expected.items()})
     for name, tensor in state.items():
-        tensor.copy_(torch.from_numpy(np.ascontiguousarray(arrays[name])))
+        tensor.copy_(torch.tensor(arrays[name]))

@@ -1,0 +1,1 @@
+"""What tests and benchmarks hold against the package; nothing here is used in training."""
