@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -12,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from offlow_core.testing.commands import assert_same_numbers, run_until_killed, runs_in
 from offlow_core.torch.learner import TorchLearner
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.tables import read_table
@@ -20,20 +19,6 @@ from offlow_diffusion_ql.main import main
 
 SMALL = ["--agent.actor_hidden=8", "--agent.critic_hidden=8", "--T=2", "--batch_size=8", "--agent.n_action_samples=3"]
 EVALUATION = ["--eval_episodes=2", "--eval_envs=2", "--eval_workers=0"]
-
-# A process that kills itself with SIGKILL when a block starts at the given step or later.
-KILLED = """
-import os, signal, sys
-from offlow_core.torch.learner import TorchLearner
-from offlow_diffusion_ql.main import main
-advance, last = TorchLearner.advance, int(sys.argv[1])
-def advance_or_die(self, step, steps):
-    if step >= last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    advance(self, step, steps)
-TorchLearner.advance = advance_or_die
-main(sys.argv[2:])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +32,6 @@ def hopper(tmp_path_factory) -> list[str]:
         file["rewards"] = random.random(60, np.float32)
         file["terminals"], file["timeouts"] = np.zeros(60, bool), np.arange(60) % 20 == 19
     return ["--env_name=hopper-medium-v2", f"--dataset_path={path}", *SMALL, *EVALUATION]
-
-
-def runs_in(folder: Path) -> list[RunDirectory]:
-    return [RunDirectory.open(path.parent) for path in sorted(folder.glob("*/*/*/status.json"))]
-
-
-def assert_same_numbers(found: RunDirectory, expected: RunDirectory) -> None:
-    for name in ("train.csv", "eval.csv", "episodes.csv"):
-        assert (found.path / name).read_bytes() == (expected.path / name).read_bytes(), name
-    mine, theirs = found.checkpoints.latest(), expected.checkpoints.latest()
-    assert mine.path.read_bytes() == theirs.path.read_bytes()
-    assert mine.step == theirs.step
 
 
 @pytest.mark.parametrize(
@@ -158,8 +131,7 @@ def uninterrupted(long_run, tmp_path_factory) -> RunDirectory:
 @pytest.mark.parametrize("last", [4, 8])
 def test_killed_and_resumed_equals_uninterrupted(uninterrupted, long_run, tmp_path, last, capfd):
     words = [*long_run, f"--save_dir={tmp_path}"]
-    done = subprocess.run([sys.executable, "-c", KILLED, str(last), *words], check=False)
-    assert done.returncode == -signal.SIGKILL
+    run_until_killed(TorchLearner, "offlow_diffusion_ql.main", last, words)
     (run,) = runs_in(tmp_path)
     assert run.status["state"] == "running"
     assert main([*words, "--resume"]) == 0

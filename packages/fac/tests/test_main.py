@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -13,6 +11,7 @@ import pytest
 from offlow_core.data.collect.jobs import make_collector
 from offlow_core.data.collect.protocol import find_protocol
 from offlow_core.jax.learner import JaxLearner
+from offlow_core.testing.commands import assert_same_numbers, run_until_killed, runs_in
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.tables import read_table
 from offlow_fac.main import main
@@ -21,20 +20,6 @@ SMALL = ["--agent.actor_hidden_dims=8", "--agent.value_hidden_dims=8", "--agent.
 FAC = [*SMALL, "--agent.bc_hidden_dims=8", "--bc_steps=6", "--behaviour_flow_cache=none"]
 FQL = ["--agent=fql", *SMALL]
 EVALUATION = ["--eval_interval=1000", "--eval_episodes=1", "--eval_envs=1", "--eval_workers=0"]
-
-# A process that kills itself with SIGKILL when a block starts at the given step or later.
-KILLED = """
-import os, signal, sys
-from offlow_core.jax.learner import JaxLearner
-from offlow_fac.main import main
-advance, last = JaxLearner.advance, int(sys.argv[1])
-def advance_or_die(self, step, steps):
-    if step >= last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    advance(self, step, steps)
-JaxLearner.advance = advance_or_die
-main(sys.argv[2:])
-"""
 
 
 def write_dataset(folder: Path, name: str, rows: int) -> Path:
@@ -59,18 +44,6 @@ def cube(tmp_path_factory) -> list[str]:
     """Task and data options of a manipulation task."""
     path = write_dataset(tmp_path_factory.mktemp("cube"), "cube-single-play", 15)
     return ["--env_name=cube-single-play-singletask-v0", f"--dataset_path={path}"]
-
-
-def runs_in(folder: Path) -> list[RunDirectory]:
-    return [RunDirectory.open(path.parent) for path in sorted(folder.glob("*/*/*/status.json"))]
-
-
-def assert_same_numbers(found: RunDirectory, expected: RunDirectory) -> None:
-    for name in ("train.csv", "eval.csv", "episodes.csv"):
-        assert (found.path / name).read_bytes() == (expected.path / name).read_bytes(), name
-    mine, theirs = found.checkpoints.latest(), expected.checkpoints.latest()
-    assert mine.path.read_bytes() == theirs.path.read_bytes()
-    assert mine.step == theirs.step
 
 
 def test_a_fac_run_from_end_to_end(cube, tmp_path, capfd):
@@ -171,8 +144,7 @@ def test_killed_and_resumed_equals_uninterrupted(
 ):
     words = [*long_run, f"--save_dir={tmp_path}"]
     cache = {"JAX_COMPILATION_CACHE_DIR": compile_equal_programs_once}
-    done = subprocess.run([sys.executable, "-c", KILLED, str(last), *words], check=False, env=os.environ | cache)
-    assert done.returncode == -signal.SIGKILL
+    run_until_killed(JaxLearner, "offlow_fac.main", last, words, cache)
     (run,) = runs_in(tmp_path)
     assert run.status["state"] == "running"
     assert run.checkpoints.latest().meta == {"step": checkpoint}

@@ -4,8 +4,7 @@ import functools
 import sys
 from collections.abc import Sequence
 
-from offlow_core.errors import UserError
-from offlow_core.training.command_line import INTERRUPTED, ParsedCommand, fail, parse
+from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
 from offlow_diffusion_ql.config import VARIANTS
 from offlow_diffusion_ql.presets import preset
@@ -16,23 +15,8 @@ PACKAGES = ("offlow-core", "offlow-diffusion-ql", "torch", "numpy", "gymnasium",
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train (`diffusion-ql OPTIONS`), `evaluate RUN`, `import FOLDER` or `toy`; the exit status."""
-    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or [""]
-    try:
-        if command == "evaluate":
-            return evaluate(rest)
-        if command == "import":
-            from offlow_diffusion_ql.importing import import_command
-
-            return import_command(rest)
-        if command == "toy":
-            from offlow_diffusion_ql.toy.command import toy_command
-
-            return toy_command(rest)
-        return train([command, *rest] if command else [])
-    except UserError as error:
-        fail(PROGRAM, str(error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    commands = {"evaluate": evaluate, "import": import_, "toy": toy}
+    return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
 def read(argv: Sequence[str]) -> ParsedCommand:
@@ -63,6 +47,20 @@ def evaluate(argv: Sequence[str]) -> int:
     from offlow_diffusion_ql.saved_policy import load_policy
 
     return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
+
+
+def import_(argv: Sequence[str]) -> int:
+    """`diffusion-ql import FOLDER OPTIONS`."""
+    from offlow_diffusion_ql.importing import import_command
+
+    return import_command(argv)
+
+
+def toy(argv: Sequence[str]) -> int:
+    """`diffusion-ql toy OPTIONS`."""
+    from offlow_diffusion_ql.toy.command import toy_command
+
+    return toy_command(argv)
 
 
 if __name__ == "__main__":

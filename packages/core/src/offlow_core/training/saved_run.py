@@ -27,7 +27,7 @@ class EvaluateOptions:
     seed: int = 0
     """Root of the evaluation's random stream; the same for two runs gives them the same starts."""
     policy: str = "policy"
-    """Which of the agent's policies: policy is the trained one; behaviour_flow the imitation it started from."""
+    """Which of the agent's policies; `policy` is the trained one, an unknown name lists the others."""
     environment: str | None = None
     """Environment for own data: a gymnasium name, or `module:function`; None: the run's."""
     checkpoint: int | None = None

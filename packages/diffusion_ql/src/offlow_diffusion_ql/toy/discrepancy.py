@@ -36,11 +36,11 @@ class Discrepancy:
     def distance_after_update(self, batch: Batch) -> Tensor:
         """Mean over states of the distance of 10 actions from 10 of the autoencoder, just updated."""
         self._autoencoder.update(batch)
-        states = batch["observations"][:, None].expand(-1, SAMPLES, -1)
+        states = batch["observations"][:, None]
         with torch.no_grad():
-            imitated = self._autoencoder.decode_prior(states)
+            imitated = self._autoencoder.decode_prior(states.expand(-1, SAMPLES, -1))
         # Both before tanh, and from the middle of their noise, as in BEAR.
-        own = self._draw(states, bound=NOISE_BOUND)
+        own = self._draw(states, samples=SAMPLES, bound=NOISE_BOUND)
         return laplacian_distance(imitated, own).mean()
 
     @torch.no_grad()
@@ -50,11 +50,12 @@ class Discrepancy:
 
     def act(self, states: Tensor) -> Tensor:
         """Actions [n, 2] with their gradient."""
-        return bounded(self._draw(states))
+        return bounded(self._draw(states[:, None])[:, 0])
 
-    def _draw(self, states: Tensor, bound: float = torch.inf) -> Tensor:
+    def _draw(self, states: Tensor, samples: int = 1, bound: float = torch.inf) -> Tensor:
+        """Actions before their tanh, [n, 1, 2] -> [n, samples, 2]."""
         mean, log_std = self.policy.network(states).chunk(2, -1)
-        noise = torch.randn(mean.shape, generator=self._noise, device=mean.device)
+        noise = torch.randn(len(states), samples, ACTION_DIM, generator=self._noise, device=mean.device)
         return mean + log_std.exp() * noise.clamp(-bound, bound)
 
 
@@ -97,7 +98,6 @@ def laplacian_distance(x: Tensor, y: Tensor) -> Tensor:
     """
 
     def mean_kernel(a: Tensor, b: Tensor) -> Tensor:
-        distances = (a[:, :, None] - b[:, None]).abs().sum(3)
-        return (distances / (-2 * KERNEL_WIDTH)).exp().mean((1, 2))
+        return (torch.cdist(a, b, p=1) / (-2 * KERNEL_WIDTH)).exp().mean((1, 2))
 
     return (mean_kernel(x, x) + mean_kernel(y, y) - 2 * mean_kernel(x, y) + 1e-6).sqrt()

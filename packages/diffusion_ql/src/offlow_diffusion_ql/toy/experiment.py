@@ -89,9 +89,7 @@ def _made_folder(options: ToyOptions, name: str) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ToyError(
-            f"the folder {folder} for the pictures cannot be made: {error}; name another: --save_dir"
-        ) from error
+        raise ToyError(f"{folder}, the folder for the pictures, cannot be made: {error}; see --save_dir") from error
     return folder
 
 

@@ -43,13 +43,11 @@ def q_learning_figure(bandit: Bandit, samples: Mapping[str, np.ndarray], path: P
 def _panels(count: int, title: str) -> "tuple[Figure, Sequence[Axes]]":
     from matplotlib.figure import Figure
 
-    rows = -(-count // COLUMNS)  # the paper has one row, whose numbers nobody could read on a page this wide
+    # The paper has one row, whose numbers nobody could read in a README.
+    rows = count // COLUMNS
     figure = Figure(figsize=(2.8 * COLUMNS, 0.3 + 3.1 * rows), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, weight="bold")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for empty in panels[count:]:
-        empty.set_axis_off()
-    return figure, panels[:count]
+    return figure, figure.subplots(rows, COLUMNS).ravel()
 
 
 def _draw_samples(axes: "Axes", name: str, points: np.ndarray, count: int, limit: float, colour: str) -> None:
