@@ -62,12 +62,12 @@ def make_transitions() -> Transitions:
     return Transitions.from_arrays(states[:-1], actions, rng.normal(size=TRANSITIONS), 1 - ends, ends, states[1:])
 
 
-def plain_loop(config: DiffusionQlConfig, train: Transitions) -> Run:
-    """The plain loop, on the CPU."""
-    agent = PlainDiffusionQl(config, OBSERVATION_DIM, ACTION_DIM)
-    draws = make_agent(config, (OBSERVATION_DIM,), ACTION_DIM, seed=0, device=torch.device("cpu"))
-    data, sampler = to_device(train, torch.device("cpu")), Sampler()
-    generator = torch.Generator().manual_seed(0)
+def plain_loop(config: DiffusionQlConfig, train: Transitions, device: torch.device) -> Run:
+    """The plain loop."""
+    agent = PlainDiffusionQl(config, OBSERVATION_DIM, ACTION_DIM, device)
+    draws = make_agent(config, (OBSERVATION_DIM,), ACTION_DIM, seed=0, device=device)
+    data, sampler = to_device(train, device), Sampler()
+    generator = torch.Generator(device).manual_seed(0)
 
     def run(updates: int) -> None:
         for _ in range(updates):
@@ -105,14 +105,14 @@ def package_loop(config: DiffusionQlConfig, train: Transitions, device: torch.de
 def loops(config: DiffusionQlConfig, train: Transitions, device: torch.device) -> dict[str, Callable[[], Run]]:
     """Ways to make the same updates, by name; the first is what the others are compared with."""
     found: dict[str, Callable[[], Run]] = {
+        "plain": lambda: plain_loop(config, train, device),
         "eager": lambda: package_loop(config, train, device),
         "compiled": lambda: package_loop(config, train, device, compiled=True),
     }
     if device.type == "cuda":
         found["graph"] = lambda: package_loop(config, train, device, record=True)
         found["compiled, graph"] = lambda: package_loop(config, train, device, compiled=True, record=True)
-        return found
-    return {"plain": lambda: plain_loop(config, train), **found}
+    return found
 
 
 def measure_case(name: str, options: Options, train: Transitions, device: torch.device) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from measure_jax import matrix_peak, product_flops
 
 from offlow_core.data.transitions import Transitions
 from offlow_core.evaluation import Evaluator
-from offlow_core.jax.device import configure
+from offlow_core.jax.device import configure, describe_device
 from offlow_core.jax.device_data import Sampler, to_device
 from offlow_core.jax.updates import build_block
 from offlow_core.suites import resolve
@@ -281,9 +281,10 @@ def report(
 
 
 def main(options: Options) -> None:
+    configure()
     if options.quick:
         options = Options(**{**asdict(options), "repeats": 3, "seconds": 0.5, "episodes": min(2, options.episodes)})
-    machine = describe_machine(PACKAGES, configure())
+    machine = describe_machine(PACKAGES, describe_device())
     peak = matrix_peak(0.2 if options.quick else 2.0)
     measured = []
     for size in options.sizes:

@@ -56,10 +56,10 @@ def test_a_published_command_has_the_published_settings(name):
 
 def test_the_drivers_own_spellings_are_understood():
     line = "--T 10 --algo bc --beta_schedule linear --discount 0.9 --tau 0.01 --dir there --top_k 2 --gn 3 --eta 0.5"
-    options = parse_line(f"{line} --env_name hopper-medium-v2 --save_best_model --num_steps_per_epoch 500").options
+    options = parse_line(f"{line} --env_name hopper-medium-v2 --save_best_model").options
     agent = options.agent
     assert (agent.n_timesteps, agent.algo, agent.beta_schedule, agent.discount) == (10, "bc", "linear", 0.9)
-    assert (agent.tau, agent.grad_norm, agent.eta, agent.steps_per_epoch) == (0.01, 3.0, 0.5, 500)
+    assert (agent.tau, agent.grad_norm, agent.eta) == (0.01, 3.0, 0.5)
     assert (options.save_dir, options.top_k, options.save_interval) == ("there", 2, 50_000)
     assert agent.agent_name == "diffusion_bc"
 
@@ -109,6 +109,7 @@ def test_a_task_without_published_settings_says_so_and_takes_the_defaults(capsys
         ("--reward_tune twice", "reward_tune must be one of"),
         ("--early_stop --num_seeds 2", "early_stop ends each seed at its own time"),
         ("--early_stop --eval_interval 0", "early_stop compares evaluation intervals"),
+        ("--save_best_model --save_interval 30000", "save_best_model needs"),
         ("--agent fac", "unknown agent 'fac'"),
         ("--online_steps 5", "unknown option --online_steps"),
     ],

@@ -75,7 +75,24 @@ def test_a_run_from_end_to_end(hopper, tmp_path, capfd, words, agent):
     assert f"{selection}-selected" in shown.out
 
 
-def test_a_run_ends_early_when_the_imitation_loss_rises(hopper, tmp_path, monkeypatch):
+def test_a_run_on_own_data_without_environment(tmp_path, capfd):
+    random = np.random.default_rng(0)
+    for name, rows in (("arms", 30), ("arms-val", 10)):
+        arrays = {"observations": random.random((rows, 4), np.float32), "rewards": random.random(rows, np.float32)}
+        arrays |= {"actions": random.uniform(-1, 1, (rows, 2)).astype(np.float32)}
+        np.savez(tmp_path / f"{name}.npz", **arrays, terminals=np.arange(rows) % 10 == 9)
+    words = ["--env_name=own/arms", f"--dataset_path={tmp_path / 'arms.npz'}", *SMALL, "--frame_stack=2"]
+    words += ["--reward_tune=normalize", "--offline_steps=4", "--log_interval=2", f"--save_dir={tmp_path / 'runs'}"]
+    assert main(words) == 0
+    (run,) = runs_in(tmp_path / "runs")
+    assert np.isfinite(run.read("train")["validation/actor/bc_loss"]).all()
+    assert "none is selected" not in capfd.readouterr().err  # nothing was evaluated, so nothing could be
+    with pytest.raises(SystemExit):
+        main([*words, "--early_stop"])
+    assert "early_stop compares evaluations, and the task has no environment" in capfd.readouterr().err
+
+
+def test_a_run_ends_early_when_the_imitation_loss_rises(hopper, tmp_path, monkeypatch, capfd):
     means = iter([3.0, 2.0, 2.5, 1.0])
     monkeypatch.setattr(TorchLearner, "interval_means", lambda self: [{"actor/bc_loss": next(means)}])
     words = [*hopper, "--algo=bc", "--early_stop", "--offline_steps=10", "--eval_interval=2", "--top_k=0"]
@@ -84,6 +101,7 @@ def test_a_run_ends_early_when_the_imitation_loss_rises(hopper, tmp_path, monkey
     assert run.status["state"] == "finished"
     assert run.read("eval")["step"].tolist() == [1, 2, 4, 6]
     assert run.checkpoints.latest().step == 6
+    assert "its own rule ends the run early, after step 6 of 10" in capfd.readouterr().err
     # Of the losses 3, 2, 2.5 the first has rank 2, which the official rule takes for the place of the best.
     evaluated = run.read("eval")["score"][3]
     assert run.status["scores"]["offline-selected (upstream, top_k 0)"] == pytest.approx(evaluated)
@@ -153,7 +171,8 @@ def test_a_signal_saves_and_resuming_a_named_run_equals_uninterrupted(uninterrup
     monkeypatch.undo()
     (run,) = runs_in(tmp_path)
     assert run.status["state"] == "interrupted"
-    assert main(["--resume", str(run.path), "--device=cpu"]) == 0
+    # Nothing says that the device has changed: the saved one is used, even if it is not there any more.
+    assert main(["--resume", str(run.path)]) == 0
     assert_same_numbers(run, uninterrupted)
 
 
@@ -197,13 +216,13 @@ def write_official_files(folder: Path, observation_dim: int = 11, action_dim: in
         state = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()}
         tables = {"betas": make_schedule("vp", 5).betas} if name == "actor" else {}
         torch.save({**tables, **state}, folder / f"{name}_50.pth")
-    (folder / "variant.json").write_text(json.dumps({"env_name": "hopper-medium-v2"}))
+    (folder / "variant.json").write_text(json.dumps({"env_name": "hopper-medium-v2", "algo": "ql", "T": 5}))
     best = {"model selection": "online", "epoch": 50, "best normalized score avg": 0.9}
     best |= {"best normalized score std": 0.1, "best raw score avg": 2900.0, "best raw score std": 300.0}
     (folder / "best_score_online.txt").write_text(json.dumps(best))
 
 
-def test_official_checkpoints_become_a_run(tmp_path, capsys):
+def test_official_checkpoints_become_a_run(hopper, tmp_path, capsys):
     write_official_files(tmp_path / "official")
     assert main(["import", str(tmp_path / "official"), f"--save_dir={tmp_path / 'runs'}"]) == 0
     assert "diffusion-ql evaluate" in capsys.readouterr().out
@@ -215,6 +234,10 @@ def test_official_checkpoints_become_a_run(tmp_path, capsys):
     assert read_best_score(run.path / "best_score_online.txt").return_mean == 2900.0
     assert main(["evaluate", str(run.path), "--episodes=1", "--eval_envs=1", "--eval_workers=0"]) == 0
     assert "policy after step 50000, 1 episodes" in capsys.readouterr().out
+    hopper_data = [*hopper[:2], f"--resume={run.path}", "--offline_steps=60000"]
+    with pytest.raises(SystemExit):
+        main(hopper_data)
+    assert "was imported, not trained here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -223,11 +246,13 @@ def test_official_checkpoints_become_a_run(tmp_path, capsys):
         (lambda folder: (folder / "actor_50.pth").write_bytes(b"PK nothing"), "cannot be read as a PyTorch state"),
         (lambda folder: (folder / "actor_50.pth").unlink(), "has no checkpoint: expected actor_<epoch>.pth"),
         (lambda folder: torch.save({}, folder / "critic_50.pth"), "there is no 'q1_model"),
-        (lambda folder: (folder / "variant.json").write_text("{"), "give it with --env_name"),
+        (lambda folder: (folder / "critic_50.pth").unlink(), "says algo ql, but critic_50.pth is missing"),
+        (lambda folder: (folder / "variant.json").write_text("{"), "delete it and give --env_name"),
+        (lambda folder: (folder / "variant.json").unlink(), "give it with --env_name"),
         (lambda folder: (folder / "best_score_online.txt").write_text("{}"), "is no result file"),
         (lambda folder: torch.save({"betas": print}, folder / "actor_50.pth"), "cannot be read as a PyTorch state"),
     ],
-    ids=["damaged", "missing", "another network", "no task", "another result", "code"],
+    ids=["damaged", "missing", "another network", "no critic", "damaged options", "no task", "another result", "code"],
 )
 def test_unusable_official_files_are_named_and_leave_no_run(tmp_path, capsys, damage, message):
     write_official_files(tmp_path / "official")

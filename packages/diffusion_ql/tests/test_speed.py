@@ -19,6 +19,8 @@ KINDS = {
     "diffusion": {},
     "max-Q": {"max_q_backup": True, "max_q_repeats": 3},
     "flow": {"policy": "flow"},
+    "flow of the fork": {"policy": "flow", "flow_q_gradient": "none"},
+    "flow cloning": {"policy": "flow", "algo": "bc"},
     "cloning": {"algo": "bc"},
     "decaying": {"lr_decay": True, "lr_decay_unit": "epoch", "steps_per_epoch": 1, "grad_norm": 0.0},
 }
@@ -38,6 +40,7 @@ def make_learner(changes: dict, device: str = "cpu", *, compiled: bool = False, 
     return TorchLearner([agent], [0], [Phase("offline", 0, 100)], Dataset(train, None, {}), Sampler(), **options)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype:UserWarning")
 @pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("kind", KINDS)
 def test_updates_read_nothing_on_the_host(kind, device):

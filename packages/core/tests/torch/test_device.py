@@ -41,7 +41,7 @@ def test_a_gpu_that_is_not_there_is_told_and_replaced_by_the_cpu(gpus, capsys, n
     gpus(count)
     assert find_device(name) == torch.device("cpu")
     told = capsys.readouterr()
-    assert told.err == f"--device {name}: there is no such GPU here ({count} found); training on the CPU\n"
+    assert told.err == f"--device {name}: there is no such GPU here ({count} found); the CPU is used\n"
     assert told.out == ""
 
 

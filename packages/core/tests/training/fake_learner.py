@@ -28,6 +28,7 @@ class FakeLearner:
         at: dict | None = None,
         skips: Sequence[str] = (),
     ):
+        self.device = "cpu: fake"
         self.seeds, self.phases, self.at, self.skips = tuple(seeds), tuple(phases), at or {}, skips
         self.x = [np.full(2, float(seed)) for seed in seeds]
         self.calls: list[str] = []

@@ -97,7 +97,7 @@ class Stage:
 
     def train(self, *words: str) -> int:
         selection = {"selection": lambda options: self.selection}
-        program = session.Program("fake", VARIANTS, self.make_learner, "cpu: fake", ["numpy"], **selection)
+        program = session.Program("fake", VARIANTS, self.make_learner, ["numpy"], **selection)
         return session.run_training(self.parse(*words), program)
 
     def folders(self) -> Sequence:

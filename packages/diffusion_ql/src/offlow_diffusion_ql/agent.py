@@ -133,13 +133,16 @@ class DiffusionQl:
 
 _LOSSES = (
     *("critic/critic_loss", "critic/q_mean", "critic/target_mean"),
-    *("actor/actor_loss", "actor/bc_loss", "actor/q_loss", "actor/q"),
+    *("actor/actor_loss", "actor/bc_loss", "actor/q_loss", "actor/q", "actor/q_scale"),
 )
 _GRADIENT_NORMS = ("grad/actor_norm", "grad/critic_norm")
 
 
 def loss_metrics(parts: Parts) -> Metrics:
-    """Scalars for the log from the intermediate values of both losses."""
+    """Scalars for the log from the intermediate values of both losses.
+
+    `actor/q_scale` is the lesser of the two mean |Q| that the Q loss is divided by, unguarded: watch it near 0.
+    """
     return {
         "critic/critic_loss": parts["critic_loss"],
         "critic/q_mean": parts["values"].mean(),
@@ -148,6 +151,7 @@ def loss_metrics(parts: Parts) -> Metrics:
         "actor/bc_loss": parts["bc_loss"],
         "actor/q_loss": parts["q_loss"],
         "actor/q": parts["action_values"].mean(),
+        "actor/q_scale": parts["action_values"].abs().mean(1).amin(),
     }
 
 

@@ -30,7 +30,7 @@ class BestScore:
     selection: Literal["online", "offline"]
     epoch: int
     normalised_mean: float
-    """A fraction: 1 is the score of the expert."""
+    """A hundredth of the task's score: in D4RL a fraction, 1 for the expert; the share of successes in OGBench."""
     normalised_std: float
     return_mean: float
     return_std: float

@@ -68,8 +68,8 @@ class DiffusionQlConfig:
     """The decay advances every 50 epochs, as published, where it hardly matters, or every epoch, down to 0."""
     num_epochs: int = 2000
     """Advances after which the decay would reach 0; published: the epochs of the run."""
-    steps_per_epoch: int = field(default=1000, metadata={"aliases": ("num_steps_per_epoch",)})
-    """Updates in an epoch (also `--num_steps_per_epoch`)."""
+    steps_per_epoch: int = 1000
+    """Updates in an epoch, by which step sizes decay and results are dated; `offline_steps` is the length of a run."""
     reward_tune: str = field(default="no", metadata={"aliases": ("reward_tune",)})
     """Change of the dataset's rewards: no, normalize, iql_antmaze, cql_antmaze, antmaze or iql_locomotion."""
     n_action_samples: int = 50
@@ -91,8 +91,9 @@ class DiffusionQlConfig:
             check(self, name, lambda value: value >= 1, "at least 1")
         for name in ("update_ema_every", "num_epochs", "steps_per_epoch", "n_action_samples"):
             check(self, name, lambda value: value >= 1, "at least 1")
-        for name in ("lr", "critic_lr", "max_action"):
+        for name in ("lr", "critic_lr"):
             check(self, name, lambda value: value > 0, "above 0")
+        check(self, "max_action", lambda value: 0 < value <= 1, "above 0 and at most 1, the bound of all tasks here")
         for name in ("eta", "step_start_ema"):
             check(self, name, lambda value: value >= 0, "at least 0")
         for name in ("discount", "ema_decay"):
@@ -124,7 +125,7 @@ class DiffusionQlOptions(TorchOptions):
     offline_rule: Literal["upstream", "corrected"] = "upstream"
     """Offline selection as the official code does it, or as evidently meant; see docs/diffusion_ql.md."""
     top_k: int = field(default=1, metadata={"aliases": ("top_k",)})
-    """Rank of the imitation loss that offline selection looks for, from 0 (also `--top_k`)."""
+    """The number, from 0, that `offline_rule` turns into an evaluation (also `--top_k`)."""
     early_stop: bool = False
     """End the run at the first evaluation before which the imitation loss has risen."""
     save_best_model: bool = False
@@ -139,8 +140,19 @@ class DiffusionQlOptions(TorchOptions):
             raise OptionError("early_stop ends each seed at its own time: train them one by one, with num_seeds 1")
         if self.early_stop and self.eval_interval == 0:
             raise OptionError("early_stop compares evaluation intervals: it needs an eval_interval above 0")
-        if self.save_best_model and self.save_interval == 0:
+        if self.save_best_model:
+            self._keep_every_evaluation()
+
+    def _keep_every_evaluation(self) -> None:
+        if self.eval_interval == 0:
+            raise OptionError("save_best_model keeps what is evaluated: it needs an eval_interval above 0")
+        if self.save_interval == 0:
             object.__setattr__(self, "save_interval", self.eval_interval)
+        if self.eval_interval % self.save_interval != 0:
+            raise OptionError(
+                f"save_best_model needs a save_interval that divides eval_interval ({self.eval_interval}), "
+                f"got {self.save_interval}; leave --save_interval out"
+            )
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Diffusion:
 
     def sample(self, network: PolicyNetwork, states: Tensor, noise: ChainNoise) -> Tensor:
         """Actions [..., A] within +-max_action, for `network.of_states` in a shape that fits."""
-        return self.chain(network, states, noise)[-1].clamp(-self._max_action, self._max_action)
+        return self.bounded(self.chain(network, states, noise)[-1])
 
     def chain(self, network: PolicyNetwork, states: Tensor, noise: ChainNoise) -> list[Tensor]:
         """x_T, ..., x_0, T + 1 of [..., A]: the noise to start from, then what each step makes of it, not clamped."""
@@ -38,15 +38,22 @@ class Diffusion:
         times = network.of_times(torch.arange(len(self._steps), device=start.device, dtype=start.dtype))
         chain = [start]
         for i, t in enumerate(reversed(range(len(self._steps)))):
-            x, step = chain[-1], self._steps[t]
-            action = self._denoised(x, network(x, times[t], states), step)
-            mean = step.mean_of_action * action + step.mean_of_x * x
-            chain.append(mean + step.std * noise.steps[i] if t > 0 else mean)
+            output = network(chain[-1], times[t], states)
+            chain.append(self.step(chain[-1], output, t, noise.steps[i] if t > 0 else None))
         return chain
 
-    def _denoised(self, x: Tensor, output: Tensor, step: "_Step") -> Tensor:
+    def step(self, x: Tensor, output: Tensor, t: int, draw: Tensor | None) -> Tensor:
+        """From x_t [..., A] and the network's output to x_{t-1}; without a draw its mean."""
+        step = self._steps[t]
         action = step.action_of_x * x - step.action_of_noise * output if self._predicts_noise else output
-        return action.clamp(-self._max_action, self._max_action) if self._clips else action
+        if self._clips:
+            action = self.bounded(action)
+        mean = step.mean_of_action * action + step.mean_of_x * x
+        return mean if draw is None else mean + step.std * draw
+
+    def bounded(self, actions: Tensor) -> Tensor:
+        """Actions clamped to +-max_action; the gradient is 0 beyond it."""
+        return actions.clamp(-self._max_action, self._max_action)
 
     def cloning_loss(
         self, network: PolicyNetwork, observations: Tensor, actions: Tensor, noise: CloningNoise

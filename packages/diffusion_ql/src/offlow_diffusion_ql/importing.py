@@ -2,9 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,15 +40,15 @@ class ImportOptions:
     """Task that the policy was trained on; None: the one that variant.json beside the checkpoints names."""
     epoch: int | None = None
     """Epoch of the checkpoint; None: the newest."""
-    n_timesteps: int = 5
-    """Euler steps of a flow policy; a diffusion's checkpoint tells its own number."""
+    n_timesteps: int | None = None
+    """Euler steps of a flow policy; None: what variant.json says, else 5. A diffusion's checkpoint tells its own."""
     seed: int = 0
     """Seed under which the run is filed."""
     save_dir: str = "runs"
     """Folder for run directories."""
 
     def __post_init__(self) -> None:
-        check(self, "n_timesteps", lambda value: value >= 1, "at least 1")
+        check(self, "n_timesteps", lambda value: value is None or value >= 1, "at least 1, or None")
 
 
 def import_command(argv: Sequence[str]) -> int:
@@ -67,15 +68,22 @@ def import_command(argv: Sequence[str]) -> int:
 
 def import_run(folder: Path, checkpoint: UpstreamCheckpoint, options: ImportOptions) -> RunDirectory:
     """A finished run that holds the checkpoint and the result files beside it."""
-    task = resolve(options.env_name or _recorded_task(folder), DiffusionQlOptions().suite)
+    variant = read_variant(folder)
+    task = resolve(_task_name(folder, variant, options), DiffusionQlOptions().suite)
     config = checkpoint.config
+    if variant.get("algo", config.algo) != config.algo:
+        raise UpstreamCheckpointError(
+            f"{folder}: variant.json says algo {variant['algo']}, but critic_{checkpoint.epoch}.pth is missing"
+            if checkpoint.critic is None
+            else f"{folder}: variant.json says algo {variant['algo']}, but there is a critic"
+        )
     if config.policy == "flow":
-        config = replace(config, n_timesteps=options.n_timesteps)
+        config = replace(config, n_timesteps=options.n_timesteps or int(variant.get("T", config.n_timesteps)))
     run_options = DiffusionQlOptions(env_name=task.name, seed=options.seed, agent=config, save_dir=options.save_dir)
     manifest = build_manifest(
         packages=PACKAGES,
         device="none",
-        dataset={"source": "imported checkpoint", "files": [str(folder)], "sha256": ""},
+        dataset={"source": "imported checkpoint", "files": [str(folder)]},
         semantics=task.semantics(),
     )
     manifest["session"] = uuid.uuid4().hex
@@ -104,9 +112,22 @@ def _agent_arrays(checkpoint: UpstreamCheckpoint, options: DiffusionQlOptions) -
     return to_arrays(agent.state())
 
 
-def _recorded_task(folder: Path) -> str:
+def read_variant(folder: Path) -> dict[str, Any]:
+    """The options that the official driver left beside its checkpoints in variant.json; empty where there are none."""
     path = folder / "variant.json"
+    if not path.exists():
+        return {}
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["env_name"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UpstreamCheckpointError(f"{path} does not name the task ({error!r}); give it with --env_name") from error
+        variant = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UpstreamCheckpointError(f"{path} is damaged ({error}); delete it and give --env_name") from error
+    if not isinstance(variant, dict):
+        raise UpstreamCheckpointError(f"{path}: expected an object of options, got {type(variant).__name__}")
+    return variant
+
+
+def _task_name(folder: Path, variant: Mapping[str, Any], options: ImportOptions) -> str:
+    name = options.env_name or variant.get("env_name")
+    if not isinstance(name, str):
+        raise UpstreamCheckpointError(f"no variant.json in {folder} names the task; give it with --env_name")
+    return name

@@ -9,6 +9,7 @@ from offlow_core.data.reward_rules import DIFFUSION_QL, RewardMap, find_rule, tu
 from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.option_checks import OptionError
 from offlow_core.suites.task import Task
+from offlow_core.torch.device import configure
 from offlow_core.torch.device_data import Sampler
 from offlow_core.torch.learner import TorchLearner
 from offlow_core.training.learner import Phase
@@ -36,9 +37,10 @@ def make_agent(
     return kind(config, observation_shape[0], action_dim, seed=seed, device=device, compiled=compiled)
 
 
-def make_learner(options: DiffusionQlOptions, dataset: Dataset, task: Task, *, device: torch.device) -> TorchLearner:
+def make_learner(options: DiffusionQlOptions, dataset: Dataset, task: Task) -> TorchLearner:
     """A learner for consecutive seeds from `options.seed` on."""
     config, sampler = options.agent, Sampler(frame_stack=options.frame_stack or 1)
+    device = configure(options.device)
     if options.early_stop and task.make_environment is None:
         raise OptionError("early_stop compares evaluations, and the task has no environment; leave it out")
     if (config.policy, config.algo, config.flow_q_gradient) == ("flow", "ql", "full"):

@@ -1,6 +1,5 @@
 """The command `diffusion-ql`: options -> suite -> agent -> loop."""
 
-import functools
 import sys
 from collections.abc import Sequence
 
@@ -31,14 +30,11 @@ def train(argv: Sequence[str]) -> int:
         print(to_text(command.options))
         return 0
     # PyTorch and the environments take seconds to import: only when they are needed.
-    from offlow_core.torch.device import configure, describe
     from offlow_core.training.session import Program, run_training
     from offlow_diffusion_ql.learner import make_learner
     from offlow_diffusion_ql.model_selection import PublishedSelection
 
-    device = configure(command.options.device)
-    learner = functools.partial(make_learner, device=device)
-    return run_training(command, Program(PROGRAM, VARIANTS, learner, describe(device), PACKAGES, PublishedSelection))
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, PublishedSelection))
 
 
 def evaluate(argv: Sequence[str]) -> int:

@@ -1,5 +1,6 @@
 """Which of a run's evaluations is reported, and when a run ends early."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -50,6 +51,7 @@ class PublishedSelection:
         evaluations = run.read("eval")
         ended = np.isfinite(evaluations.get(IMITATION_LOSS, np.full(len(evaluations["step"]), np.nan)))
         if not ended.any():
+            print(f"{run.path}: no evaluation interval was completed, none is selected", file=sys.stderr)
             return {}
         steps, losses = evaluations["step"][ended], evaluations[IMITATION_LOSS][ended]
         name, index = self._choose(evaluations["score"][ended], losses)
@@ -62,7 +64,7 @@ class PublishedSelection:
     def _choose(self, scores: np.ndarray, losses: np.ndarray) -> tuple[str, int]:
         options = self.options
         if options.selection == "online":
-            return "online-selected", int(np.argmax(scores))
+            return "online-selected (after the first update left out)", int(np.argmax(scores))
         index = offline_choice(losses, options.top_k, options.offline_rule)
         return f"offline-selected ({options.offline_rule}, top_k {options.top_k})", index
 

@@ -58,6 +58,10 @@ def read_checkpoint(folder: Path, epoch: int | None = None) -> UpstreamCheckpoin
         raise UpstreamCheckpointError(
             f"{actor_path} and {critic_path.name}: there is no {error}, which an official checkpoint has"
         ) from error
+    except (ValueError, IndexError) as error:
+        raise UpstreamCheckpointError(
+            f"{actor_path} and {critic_path.name}: the shapes are not those of an official checkpoint ({error})"
+        ) from error
 
 
 def _read(path: Path) -> Arrays:

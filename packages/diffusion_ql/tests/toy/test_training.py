@@ -58,7 +58,7 @@ def test_the_multiplier_holds_bear_back_from_the_best_corner():
 def test_a_short_imitation_finds_all_four_corners(name, updates, elsewhere):
     options = ToyOptions(hidden_dim=64, T=10, lr=5e-3, num_epochs=1, num_steps_per_epoch=updates, seed=1)
     found = shares(train(name, METHODS[name], make_bandit(1, rewarded=False), options, CPU))
-    assert found[:4].min() > 0.08
+    assert found[:4].min() > 0.05
     assert found[4] < elsewhere  # 0.95 of the noise that both start from
 
 
@@ -72,7 +72,7 @@ def test_a_short_q_learning_goes_where_the_reward_is():
 def test_q_learning_ends_in_the_best_corner():
     options = ToyOptions(hidden_dim=64, T=5, lr=2e-3, eta=1.0, num_epochs=100)
     bandit = make_bandit(options.seed, rewarded=True)
-    assert shares(train("Diffusion-QL", Q_LEARNING["Diffusion-QL"], bandit, options, CPU))[3] > 0.7
+    assert shares(train("Diffusion-QL", Q_LEARNING["Diffusion-QL"], bandit, options, CPU))[3] > 0.5
 
 
 @pytest.mark.parametrize("mode", ["t_middle", "t_last", "last_few"])

@@ -35,7 +35,8 @@ def train(argv: Sequence[str]) -> int:
     from offlow_core.training.session import Program, run_training
     from offlow_fac.agents import make_learner
 
-    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, configure(), PACKAGES))
+    configure()
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES))
 
 
 def evaluate(argv: Sequence[str]) -> int:

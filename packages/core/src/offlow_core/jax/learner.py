@@ -8,6 +8,7 @@ import numpy as np
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Policy
+from offlow_core.jax.device import describe_device
 from offlow_core.jax.device_data import Sampler, to_device
 from offlow_core.jax.networks import Array
 from offlow_core.jax.online import OnlinePhase
@@ -34,7 +35,7 @@ class JaxLearner:
         seeds: Sequence[int],
         sampler: Sampler,
     ):
-        self.phases, self.seeds = tuple(phases), tuple(seeds)
+        self.phases, self.seeds, self.device = tuple(phases), tuple(seeds), describe_device()
         self.state = stack_seeds([init(stream_key(seed, "init")) for seed in seeds])
         validation = None if dataset.validation is None else to_device(dataset.validation)
         self._around = Surroundings(self.seeds, to_device(dataset.train), validation, sampler, act)

@@ -23,7 +23,7 @@ def find_device(name: str) -> torch.device:
     number = int(match[1] or 0)
     if number < found:
         return torch.device("cuda", number)
-    print(f"--device {name}: there is no such GPU here ({found} found); training on the CPU", file=sys.stderr)
+    print(f"--device {name}: there is no such GPU here ({found} found); the CPU is used", file=sys.stderr)
     return torch.device("cpu")
 
 

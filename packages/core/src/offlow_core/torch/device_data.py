@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,8 +33,8 @@ class DeviceTransitions:
 def to_device(transitions: Transitions, device: torch.device) -> DeviceTransitions:
     """Put a dataset on a device, once."""
 
-    def put(array: object) -> Tensor:
-        return torch.as_tensor(array).to(device)
+    def put(array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.require(array, requirements=["C", "W"])).to(device)
 
     return DeviceTransitions(
         observations=put(transitions.observations),

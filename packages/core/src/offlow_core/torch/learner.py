@@ -10,6 +10,7 @@ from torch import Tensor
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Policy
 from offlow_core.option_checks import OptionError
+from offlow_core.torch.device import describe
 from offlow_core.torch.device_data import Batch, Sampler, to_device
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
 from offlow_core.torch.streams import make_generator
@@ -67,7 +68,7 @@ class TorchLearner:
         record: bool,
     ):
         """`record`: whether updates become CUDA graphs."""
-        self.phases, self.seeds = tuple(phases), tuple(seeds)
+        self.phases, self.seeds, self.device = tuple(phases), tuple(seeds), describe(device)
         self._device, self._sampler, self._batch_size = device, sampler, batch_size
         train = to_device(dataset.train, device)
         self._validation = None if dataset.validation is None else to_device(dataset.validation, device)

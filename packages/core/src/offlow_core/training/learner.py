@@ -35,6 +35,8 @@ class Learner(Protocol):
 
     phases: Sequence[Phase]
     seeds: Sequence[int]
+    device: str
+    """What it computes on, in words."""
 
     def enter(self, phase: Phase) -> bool:
         """Get ready for a phase (at its start or in its middle); False if it has nothing left to do."""

@@ -68,6 +68,7 @@ class TrainingLoop:
         self.step = self.origin
         self.evaluation_s = 0.0
         self._checkpoint_s, self._saved_step = time.monotonic(), self.origin - 1
+        self._is_over = False
 
     @property
     def phase_starts(self) -> dict[str, int]:
@@ -109,8 +110,8 @@ class TrainingLoop:
     def run(self) -> None:
         """Train to the end. Raises StoppedError after a stop request, DivergedError on a non-finite number."""
         done = self.step - self.origin
-        self._is_over = self._was_last_evaluation()
         with StopRequest() as stop, Progress(self.end - self.origin, initial=done) as progress:
+            self._note_early_end(progress)
             for phase in self._learner.phases:
                 if self.step >= phase.last_step or self._is_over:
                     continue
@@ -148,18 +149,21 @@ class TrainingLoop:
             if self._is_due(self._settings.log_interval, phase):
                 self._log(metrics, rate)
             if self._evaluates_now(phase):
-                progress.set_score(self._evaluate(progress, with_means=self.step > 1))
-                self._is_over = self._was_last_evaluation()
+                is_extra = not self._is_due(self._settings.eval_interval, phase)
+                progress.set_score(self._evaluate(progress, is_extra=is_extra))
+                self._note_early_end(progress)
             if self._checkpoint_due():
                 self._save_checkpoint(permanent=self._is_due(self._settings.save_interval))
             if stop.requested or self._is_over:
                 return
 
-    def _was_last_evaluation(self) -> bool:
-        """Whether every member was evaluated at this very step, and is to end early with it."""
+    def _note_early_end(self, progress: Progress) -> None:
+        """Find out whether every member was evaluated at this very step and is to end early with it."""
         tables = [member.run.read("eval") for member in self.members]
         evaluated = all(len(table["step"]) and table["step"][-1] == self.step for table in tables)
-        return evaluated and all(self._ends_early(table) for table in tables)
+        self._is_over = evaluated and all(self._ends_early(table) for table in tables)
+        if self._is_over and self.step < self.end:
+            progress.write(f"its own rule ends the run early, after step {self.step} of {self.end}")
 
     def _next_event(self, phase: Phase) -> int:
         intervals = [self._settings.log_interval, self._settings.save_interval]
@@ -197,11 +201,11 @@ class TrainingLoop:
             member.logger.log("train", self.step, {**values, **validation})
             member.logger.log("timing", self.step, {"updates_per_s": rate})
 
-    def _evaluate(self, progress: Progress, *, with_means: bool) -> dict[str, float]:
+    def _evaluate(self, progress: Progress, *, is_extra: bool) -> dict[str, float]:
         start_s = time.monotonic()
         scores = []
         # The evaluation after the first update is an extra one and does not cut the first interval short.
-        intervals = self._learner.interval_means() if with_means else [{}] * len(self.members)
+        intervals = [{}] * len(self.members) if is_extra else self._learner.interval_means()
         for i, (member, seed) in enumerate(zip(self.members, self._learner.seeds, strict=True)):
             records = self._evaluator.evaluate(
                 self._learner.policy(i),

@@ -20,7 +20,7 @@ class Pacer:
         start_s = self._clock()
         advance(steps)
         elapsed_s = self._clock() - start_s
-        # At most fourfold: the first call of a phase compiles, and a busy machine must not set the pace for long.
+        # At most fourfold: the first call of a phase is slow, and a busy machine must not set the pace for long.
         ideal = steps * self._target_s / max(elapsed_s, 1e-9)
         self._steps = max(1, min(int(ideal), 4 * self._steps))
         return steps

@@ -68,7 +68,9 @@ def check_same_data(runs: Sequence[RunDirectory], dataset: Dataset) -> None:
     """Raise unless the runs were started on exactly these transitions."""
     now = dataset.train.checksum() if runs else ""
     for run in runs:
-        before = run.manifest["dataset"]["sha256"]
+        before = run.manifest["dataset"].get("sha256")
+        if before is None:
+            raise RunDirectoryError(f"{run.path} was imported, not trained here: its training cannot be continued")
         if before != now:
             raise RunDirectoryError(
                 f"{run.path} was trained on other data: its transitions have SHA-256 {before[:12]}..., those that the "

@@ -37,7 +37,6 @@ class Program:
     name: str
     variants: Mapping[str, type[RunOptions]]
     make_learner: Callable[[RunOptions, Dataset, Task], Learner]
-    device: str
     packages: Sequence[str]
     selection: Callable[[RunOptions], ModelSelection] = lambda options: LastModel()
 
@@ -65,7 +64,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     learner = program.make_learner(options, dataset, task)
     stack.callback(learner.close)
     if not runs:
-        new = create_runs(options, task, make_manifest(program, task, dataset), learner.seeds)
+        new = create_runs(options, task, make_manifest(program, learner, task, dataset), learner.seeds)
         runs = [stack.enter_context(run) for run in new]
     stack.enter_context(_ending_recorded(runs))
     evaluator = _make_evaluator(task, options, stack)
@@ -194,11 +193,11 @@ def loop_settings(options: RunOptions) -> LoopSettings:
     )
 
 
-def make_manifest(program: Program, task: Task, dataset: Dataset) -> dict[str, Any]:
+def make_manifest(program: Program, learner: Learner, task: Task, dataset: Dataset) -> dict[str, Any]:
     """What decides a run's numbers beside its options; seeds trained together share a `session`."""
     origin = {**dataset.origin, "sha256": dataset.train.checksum()}
     manifest = build_manifest(
-        packages=program.packages, device=program.device, dataset=origin, semantics=task.semantics()
+        packages=program.packages, device=learner.device, dataset=origin, semantics=task.semantics()
     )
     return {**manifest, "session": uuid.uuid4().hex}
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from offlow_core.option_checks import OptionError
 from offlow_core.training.preset_table import PresetTable
 
-FORK = {"agent.policy": "flow", "agent.flow_q_gradient": "none"}
+FORK = {"agent.policy": "flow", "agent.flow_q_gradient": "none"}  # its behaviour cloning is the diffusion
 
 
 def preset(name: str, agent: str, task: str) -> dict[str, str]:

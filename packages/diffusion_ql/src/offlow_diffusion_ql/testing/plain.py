@@ -3,6 +3,7 @@ at every update. The benchmarks compare with it, and a test holds it equal to th
 
 import copy
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,8 @@ from offlow_diffusion_ql.generative_policy import ChainNoise
 from offlow_diffusion_ql.losses import UpdateNoise
 from offlow_diffusion_ql.networks import time_features
 from offlow_diffusion_ql.schedules import make_schedule
+
+CPU = torch.device("cpu")
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -49,11 +52,18 @@ class _Critic(nn.Module):
 class PlainDiffusionQl:
     """The agent with noise prediction and clamping, or the flow agent with its gradient through the Euler steps."""
 
-    def __init__(self, config: DiffusionQlConfig, observation_dim: int, action_dim: int):
+    def __init__(
+        self,
+        config: DiffusionQlConfig,
+        observation_dim: int,
+        action_dim: int,
+        device: torch.device = CPU,
+    ):
         self.config = config
-        self.schedule = make_schedule(config.beta_schedule, config.n_timesteps)
-        self.actor = _Actor(observation_dim, action_dim, config)
-        self.critic = _Critic(observation_dim, action_dim, config)
+        tables = make_schedule(config.beta_schedule, config.n_timesteps)
+        self.schedule = replace(tables, **{f.name: getattr(tables, f.name).to(device) for f in fields(tables)})
+        self.actor = _Actor(observation_dim, action_dim, config).to(device)
+        self.critic = _Critic(observation_dim, action_dim, config).to(device)
         self.actor_ema, self.critic_target = copy.deepcopy(self.actor), copy.deepcopy(self.critic)
         self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=config.lr)
         self.critic_adam = torch.optim.Adam(self.critic.parameters(), lr=config.critic_lr)
@@ -62,7 +72,7 @@ class PlainDiffusionQl:
     def _denoise(self, actor: _Actor, observations: Tensor, noise: ChainNoise) -> Tensor:
         s, x, bound = self.schedule, noise.start, self.config.max_action
         for i, step in enumerate(reversed(range(self.config.n_timesteps))):
-            t = torch.full((len(x),), step, dtype=torch.long)
+            t = torch.full((len(x),), step, dtype=torch.long, device=x.device)
             output = actor(x, t, observations)
             action = s.sqrt_recip_alphas_cumprod[t][:, None] * x - s.sqrt_recipm1_alphas_cumprod[t][:, None] * output
             action = action.clamp(-bound, bound)
@@ -74,7 +84,7 @@ class PlainDiffusionQl:
     def _follow(self, actor: _Actor, observations: Tensor, noise: ChainNoise) -> Tensor:
         x, steps = noise.start, self.config.n_timesteps
         for i in range(steps):
-            x = x + actor(x, torch.full((len(x),), i / steps), observations) / steps
+            x = x + actor(x, torch.full((len(x),), i / steps, device=x.device), observations) / steps
         return x.clamp(-self.config.max_action, self.config.max_action)
 
     def _sample(self, actor: _Actor, observations: Tensor, noise: ChainNoise) -> Tensor:

@@ -11,9 +11,9 @@ PROGRAM = "diffusion-ql toy"
 DESCRIPTION = (
     "Train the policies of the paper's two-dimensional bandit and draw their actions: imitation of four corners (MLE, "
     "CVAE, MMD, diffusion, flow), and Q-learning where the right-down corner pays best (TD3+BC, BCQ, BEAR, diffusion, "
-    "flow). Writes a PDF, a PNG and a CSV of each. The defaults are the published settings and take between four and "
-    "five hours of one CPU core, most of it for the gradient through 50 steps of diffusion and flow. Minutes give much "
-    "the same pictures: --figure bc --num_epochs 200 --lr 5e-4, and --figure ql --T 5 --num_epochs 100 --lr 2e-3 "
+    "flow). Writes a PDF, a PNG and a CSV of each. The defaults are the published settings and take some four to "
+    "five hours of one CPU core, most of it for the gradient through 50 steps of diffusion and flow. Minutes show much "
+    "the same: --figure bc --num_epochs 200 --lr 5e-4, and --figure ql --T 5 --num_epochs 100 --lr 2e-3 "
     "--hidden_dim 64 --eta 1."
 )
 

@@ -53,11 +53,6 @@ class PartlyTrainedDiffusion(Diffusion):
         for i, t in enumerate(reversed(range(length))):
             network.requires_grad_(t in trained)
             embedded = (times[t], states) if t in trained else (times[t].detach(), states.detach())
-            mean = self._posterior_mean(x, network(x, *embedded), t)
-            x = mean + self._steps[t].std * noise.steps[i] if t > 0 else mean
+            x = self.step(x, network(x, *embedded), t, noise.steps[i] if t > 0 else None)
         network.requires_grad_(True)
-        return x.clamp(-self._max_action, self._max_action)
-
-    def _posterior_mean(self, x: Tensor, output: Tensor, t: int) -> Tensor:
-        step = self._steps[t]
-        return step.mean_of_action * self._denoised(x, output, step) + step.mean_of_x * x
+        return self.bounded(x)
