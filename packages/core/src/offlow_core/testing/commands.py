@@ -45,3 +45,10 @@ def assert_same_numbers(found: RunDirectory, expected: RunDirectory) -> None:
     mine, theirs = found.checkpoints.latest(), expected.checkpoints.latest()
     assert mine.path.read_bytes() == theirs.path.read_bytes()
     assert mine.step == theirs.step
+
+
+def assert_imports_late(module: str, heavy: Sequence[str]) -> None:
+    """Importing a command's module, in a process of its own, leaves these packages for when they are needed."""
+    script = f"import sys, {module}; heavy = set({list(heavy)}) & set(sys.modules); assert not heavy, heavy"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
