@@ -15,6 +15,4 @@ def test_the_other_backend_is_not_installed():
 
 
 def test_the_command_imports_its_backend_late():
-    assert_imports_late(
-        "offlow_diffusion_ql.main", ["jax", "optax", "torch", "mujoco", "ogbench", "matplotlib", "wandb"]
-    )
+    assert_imports_late("offlow_diffusion_ql.main")
