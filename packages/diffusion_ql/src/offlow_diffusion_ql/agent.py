@@ -1,16 +1,17 @@
 """Diffusion-QL and its flow-matching variant: what one update does, in the official order (arXiv 2208.06193)."""
 
-import copy
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from offlow_core.evaluation import Policy
 from offlow_core.torch.device_data import Batch
-from offlow_core.torch.networks import init_uniform
+from offlow_core.torch.networks import frozen_copy, init_uniform
 from offlow_core.torch.optimizers import ClippedAdam, move_towards
+from offlow_core.torch.state_arrays import joined
 from offlow_core.torch.streams import make_generator
+from offlow_core.torch.updates import compiled_if
 from offlow_diffusion_ql.acting import selecting_policy, single_sample_policy
 from offlow_diffusion_ql.config import EVALUATION_EPOCHS, DiffusionQlConfig
 from offlow_diffusion_ql.families import make_family, make_policy_network
@@ -42,13 +43,12 @@ class DiffusionQl:
         for network in (self.actor, self.critic):
             init_uniform(network, generator)
             network.to(device)
-        self.actor_ema, self.critic_target = _frozen_copy(self.actor), _frozen_copy(self.critic)
+        self.actor_ema, self.critic_target = frozen_copy(self.actor), frozen_copy(self.critic)
         self._clips = config.grad_norm > 0
         max_norm = config.grad_norm if self._clips else None
         self._actor_adam = ClippedAdam(list(self.actor.parameters()), config.lr, max_norm)
         self._critic_adam = ClippedAdam(list(self.critic.parameters()), config.critic_lr, max_norm)
-        compile_or_not = torch.compile(fullgraph=True, dynamic=False) if compiled else lambda function: function
-        self._critic_loss, self._actor_loss = compile_or_not(critic_loss), compile_or_not(actor_loss)
+        self._critic_loss, self._actor_loss = compiled_if(compiled, critic_loss), compiled_if(compiled, actor_loss)
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ class DiffusionQl:
             "actor_adam": self._actor_adam.state(),
             "critic_adam": self._critic_adam.state(),
         }
-        return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+        return joined(parts)
 
     def policy(self) -> Policy:
         """Acts with one of `n_action_samples` candidates, drawn by the target critics' values."""
@@ -158,7 +158,3 @@ def loss_metrics(parts: Parts) -> Metrics:
 def cosine_decay(advances: int, num_epochs: int) -> float:
     """Factor of the step sizes, from 1 to 0 after `num_epochs` advances."""
     return 0.5 * (1 + math.cos(math.pi * min(advances, num_epochs) / num_epochs))
-
-
-def _frozen_copy(network: nn.Module) -> nn.Module:
-    return copy.deepcopy(network).requires_grad_(False)

@@ -7,7 +7,9 @@ from offlow_core.evaluation import Policy
 from offlow_core.torch.device_data import Batch
 from offlow_core.torch.networks import init_uniform
 from offlow_core.torch.optimizers import ClippedAdam
+from offlow_core.torch.state_arrays import joined
 from offlow_core.torch.streams import make_generator
+from offlow_core.torch.updates import compiled_if
 from offlow_diffusion_ql.acting import single_sample_policy
 from offlow_diffusion_ql.config import DiffusionQlConfig
 from offlow_diffusion_ql.families import make_family, make_policy_network
@@ -38,7 +40,7 @@ class BehaviourCloning:
         init_uniform(self.actor, make_generator(seed, "init", torch.device("cpu")))
         self.actor.to(device)
         self._adam = ClippedAdam(list(self.actor.parameters()), config.lr)
-        self._loss = torch.compile(bc_loss, fullgraph=True, dynamic=False) if compiled else bc_loss
+        self._loss = compiled_if(compiled, bc_loss)
 
     def prepare(self, updates: int) -> None:
         """Every update is like the others."""
@@ -60,8 +62,7 @@ class BehaviourCloning:
 
     def state(self) -> dict[str, Tensor]:
         """Every tensor that training changes, by name."""
-        parts = {"actor": self.actor.state_dict(), "actor_adam": self._adam.state()}
-        return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+        return joined({"actor": self.actor.state_dict(), "actor_adam": self._adam.state()})
 
     def policy(self) -> Policy:
         """Acts with one draw."""

@@ -1,5 +1,6 @@
 """Multilayer perceptrons, single ones and ensembles that are evaluated as one."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -49,6 +50,11 @@ class Mlp(nn.Module):
         for layer in self.layers[1:]:
             x = layer(self._activation(x))
         return x
+
+
+def frozen_copy(network: nn.Module) -> nn.Module:
+    """An equal network without gradients: a target or an average at its start."""
+    return copy.deepcopy(network).requires_grad_(False)
 
 
 @torch.no_grad()

@@ -9,6 +9,11 @@ from torch import Tensor
 from offlow_core.training.saved_arrays import check_arrays
 
 
+def joined(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of several parts of an agent under `part/name`."""
+    return {f"{part}/{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+
 def to_arrays(state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """Host copies of all tensors, by name."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in state.items()}
