@@ -7,6 +7,7 @@ from torch import Tensor
 
 from offlow_core.evaluation import Policy
 from offlow_core.torch.device_data import Batch
+from offlow_core.torch.learner import Metrics
 from offlow_core.torch.networks import frozen_copy, init_uniform
 from offlow_core.torch.optimizers import ClippedAdam, move_towards
 from offlow_core.torch.state_arrays import joined
@@ -18,8 +19,6 @@ from offlow_diffusion_ql.families import make_family, make_policy_network
 from offlow_diffusion_ql.generative_policy import ChainNoise
 from offlow_diffusion_ql.losses import Parts, UpdateNoise, actor_loss, critic_loss
 from offlow_diffusion_ql.networks import TwinCritic
-
-Metrics = dict[str, Tensor]
 
 
 class DiffusionQl:

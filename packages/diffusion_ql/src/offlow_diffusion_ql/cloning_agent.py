@@ -5,6 +5,7 @@ from torch import Tensor
 
 from offlow_core.evaluation import Policy
 from offlow_core.torch.device_data import Batch
+from offlow_core.torch.learner import Metrics
 from offlow_core.torch.networks import init_uniform
 from offlow_core.torch.optimizers import ClippedAdam
 from offlow_core.torch.state_arrays import joined
@@ -15,8 +16,6 @@ from offlow_diffusion_ql.config import DiffusionQlConfig
 from offlow_diffusion_ql.families import make_family, make_policy_network
 from offlow_diffusion_ql.generative_policy import CloningNoise, GenerativePolicy
 from offlow_diffusion_ql.networks import PolicyNetwork
-
-Metrics = dict[str, Tensor]
 
 
 class BehaviourCloning:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from offlow_core.data.reward_rules import DIFFUSION_QL, RewardMap, find_rule, tune_rewards
-from offlow_core.data.transitions import Dataset, Transitions
+from offlow_core.data.reward_rules import DIFFUSION_QL, find_rule, tune_rewards
+from offlow_core.data.transitions import Dataset
 from offlow_core.option_checks import OptionError
 from offlow_core.suites.task import Task
 from offlow_core.torch.device import configure
@@ -68,8 +68,4 @@ def with_tuned_rewards(dataset: Dataset, rule: str) -> Dataset:
     """The dataset with its rewards changed as `reward_tune` says; held-out data by the training data's numbers."""
     train, reward_map = tune_rewards(dataset.train, find_rule(DIFFUSION_QL, rule))
     held_out = dataset.validation
-    return replace(dataset, train=train, validation=None if held_out is None else _mapped(held_out, reward_map))
-
-
-def _mapped(transitions: Transitions, reward_map: RewardMap) -> Transitions:
-    return replace(transitions, rewards=reward_map(transitions.rewards))
+    return replace(dataset, train=train, validation=None if held_out is None else reward_map.applied_to(held_out))

@@ -28,6 +28,10 @@ class RewardMap:
         """Rewards [...] -> [...] float32."""
         return (self.factor * (np.asarray(rewards, np.float64) - self.shift)).astype(np.float32)
 
+    def applied_to(self, transitions: Transitions) -> Transitions:
+        """The transitions with their rewards mapped."""
+        return replace(transitions, rewards=self(transitions.rewards))
+
 
 RewardRule = Callable[[Transitions], RewardMap]
 
@@ -104,7 +108,7 @@ def tune_rewards(transitions: Transitions, rule: RewardRule) -> tuple[Transition
     trajectories comes after this.
     """
     reward_map = rule(transitions)
-    return replace(transitions, rewards=reward_map(transitions.rewards)), reward_map
+    return reward_map.applied_to(transitions), reward_map
 
 
 def sparse(rewards: np.ndarray) -> np.ndarray:

@@ -14,23 +14,22 @@ class ClippedAdam:
 
     def __init__(self, parameters: Sequence[nn.Parameter], lr: float, max_norm: float | None = None):
         self._parameters, self._max_norm = list(parameters), max_norm
+        self.lr = lr  # in force; on the host, where it is compared with the next one
         on_gpu = self._parameters[0].is_cuda
         # As a tensor the step size can change under a recorded graph.
         step_size = torch.tensor(lr, device=self._parameters[0].device) if on_gpu else lr
         self._adam = torch.optim.Adam(self._parameters, lr=step_size, fused=True, capturable=on_gpu)
 
     def set_lr(self, lr: float) -> None:
-        """Step size from now on."""
+        """Step size from now on; the same one again costs nothing."""
+        if lr == self.lr:
+            return
+        self.lr = lr
         group = self._adam.param_groups[0]
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(lr)
         else:
             group["lr"] = lr
-
-    @property
-    def lr(self) -> float:
-        """The step size in force."""
-        return float(self._adam.param_groups[0]["lr"])
 
     def step(self, gradients: Sequence[Tensor]) -> Tensor | None:
         """Update the parameters; the gradients' global norm before clipping, None where nothing is clipped."""
