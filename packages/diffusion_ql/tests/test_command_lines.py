@@ -1,17 +1,16 @@
 """The four published command lines, the presets, and wrong words."""
 
-import json
-import subprocess
-import sys
+from typing import ClassVar
 
 import pytest
 
+import offlow_diffusion_ql.main
 from offlow_core.option_checks import OptionError
-from offlow_core.training.command_line import ParsedCommand, parse
+from offlow_core.testing.command_battery import CommandBattery
+from offlow_core.training.command_line import ParsedCommand
 from offlow_core.training.option_json import from_json, to_json
 from offlow_diffusion_ql.config import VARIANTS, DiffusionQlConfig, DiffusionQlOptions
-from offlow_diffusion_ql.main import main
-from offlow_diffusion_ql.presets import preset, table
+from offlow_diffusion_ql.presets import table
 
 WALKER = "--env_name walker2d-medium-expert-v2 --device 0"
 # After the program's name, as published; the fork's READMEs leave task and device open.
@@ -24,7 +23,7 @@ README = {
 
 
 def parse_line(line: str) -> ParsedCommand:
-    return parse(line.split(), program="diffusion-ql", variants=VARIANTS, default_variant="diffusion_ql", preset=preset)
+    return offlow_diffusion_ql.main.read(line.split())
 
 
 @pytest.mark.parametrize("name", README)
@@ -65,8 +64,7 @@ def test_the_drivers_own_spellings_are_understood():
 
 
 def test_the_table_of_published_settings_in_numbers():
-    rows = table().rows
-    assert len(rows) == 20
+    assert len(table().rows) == 20
     large = parse_line("--env_name antmaze-large-play-v0 --preset paper").options
     assert (large.agent.eta, large.agent.max_q_backup, large.agent.reward_tune) == (4.5, True, "cql_antmaze")
     assert (large.agent.grad_norm, large.top_k, large.offline_steps, large.eval_episodes) == (10.0, 2, 1_000_000, 100)
@@ -75,11 +73,6 @@ def test_the_table_of_published_settings_in_numbers():
     assert (pen.lr, pen.critic_lr, pen.eta, pen.reward_tune) == (3e-5, 3e-4, 0.15, "normalize")
     kitchen = parse_line("--env_name kitchen-complete-v0").options
     assert (kitchen.offline_steps, kitchen.agent.num_epochs, kitchen.agent.eta) == (250_000, 250, 0.005)
-    for name in rows:
-        for variant in VARIANTS:
-            options = parse_line(f"--env_name {name} --preset paper --agent {variant}").options
-            assert options.agent.agent_name == variant
-            assert options.offline_steps == 1000 * options.agent.num_epochs
 
 
 def test_fork_parity_is_the_flow_without_the_critics_gradient():
@@ -98,9 +91,14 @@ def test_a_task_without_published_settings_says_so_and_takes_the_defaults(capsys
     assert "no published Diffusion-QL settings" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
+class TestCommandLine(CommandBattery):
+    """The battery."""
+
+    command = offlow_diffusion_ql.main
+    backend = "torch"
+    printed = tuple(README["flow"].split())
+    published: ClassVar = {("paper", variant): table().rows for variant in VARIANTS}
+    wrong = (
         ("--etaa 1", "unknown option --etaa; did you mean --agent.eta"),
         ("--is_flow_matching maybe", "unexpected argument 'maybe'"),
         ("--is_flow_matching=maybe", "--is_flow_matching must be True or False, got 'maybe'"),
@@ -112,26 +110,14 @@ def test_a_task_without_published_settings_says_so_and_takes_the_defaults(capsys
         ("--save_best_model --save_interval 30000", "save_best_model needs"),
         ("--agent fac", "unknown agent 'fac'"),
         ("--online_steps 5", "unknown option --online_steps"),
-    ],
-)
-def test_wrong_words_end_with_what_to_do(line, message, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(line.split())
-    assert exit_.value.code == 2
-    assert message in capsys.readouterr().err
-
-
-def test_a_configuration_is_printed_without_pytorch():
-    script = (
-        "import sys\n"
-        "from offlow_diffusion_ql.main import main\n"
-        f"status = main({README['flow'].split()} + ['--print_config'])\n"
-        "heavy = {'torch', 'jax', 'mujoco', 'ogbench', 'matplotlib', 'wandb'} & set(sys.modules)\n"
-        "assert status == 0 and not heavy, heavy\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["agent"]["agent_name"] == "flow_ql"
+
+    def check_published(self, preset, variant, options):
+        assert options.agent.agent_name == variant
+        assert options.offline_steps == 1000 * options.agent.num_epochs
+
+    def test_the_name_of_the_agent_is_printed(self, printed_config):
+        assert printed_config["agent"]["agent_name"] == "flow_ql"
 
 
 @pytest.mark.parametrize(

@@ -1,95 +1,91 @@
-"""Whole commands on a tiny dataset in a real environment: files, exit codes, kills and resumes."""
+"""Whole commands on tiny datasets in real environments: files, exit codes, kills and resumes."""
 
 import json
-import os
-import signal
+from collections.abc import Iterable
 from pathlib import Path
+from typing import ClassVar
 
-import h5py
 import numpy as np
 import pytest
 import torch
 
-from offlow_core.testing.commands import assert_same_numbers, run_until_killed, runs_in
+import offlow_diffusion_ql.main
+from offlow_core.testing import tiny_data
+from offlow_core.testing.commands import refusal, the_run_in
+from offlow_core.testing.run_battery import RunBattery
+from offlow_core.testing.tested_program import EVALUATION
 from offlow_core.torch.learner import TorchLearner
 from offlow_core.training.run_directory import RunDirectory
-from offlow_core.training.tables import read_table
 from offlow_diffusion_ql.best_score import read_best_score
 from offlow_diffusion_ql.main import main
 
 SMALL = ["--agent.actor_hidden=8", "--agent.critic_hidden=8", "--T=2", "--batch_size=8", "--agent.n_action_samples=3"]
-EVALUATION = ["--eval_episodes=2", "--eval_envs=2", "--eval_workers=0"]
+MOVING_AVERAGE = ["--agent.step_start_ema=4", "--agent.update_ema_every=2"]
+MOVING_STEP_SIZE = ["--lr_decay", "--agent.lr_decay_unit=epoch", "--agent.steps_per_epoch=2", "--agent.num_epochs=10"]
+
+
+class TestRuns(RunBattery):
+    """The battery, and how runs select one of their evaluations."""
+
+    command = offlow_diffusion_ql.main
+    learner = TorchLearner
+    variants: ClassVar = {
+        "diffusion_ql": [*SMALL, "--device=7", "--ms=online", "--lr_decay"],
+        "flow_ql": [*SMALL, "--device=7", "--ms=offline", "--is_flow_matching"],
+        "diffusion_bc": [*SMALL, "--device=7", "--algo=bc", "--ms=offline"],
+        "flow_bc": [*SMALL, "--device=7", "--agent=flow_bc"],
+    }
+    quick = "diffusion_ql"
+    long = (*SMALL, "--offline_steps=12", *MOVING_AVERAGE, *MOVING_STEP_SIZE)
+    policies = ("policy", "single_sample")
+    d4rl_rules = "diffusion_ql"
+
+    @classmethod
+    def finished_files(cls, run: RunDirectory) -> Iterable[str]:
+        return [f"best_score_{run.config['selection']}.txt"]
+
+    def test_the_selected_evaluation_is_reported(self, d4rl_run):
+        run = d4rl_run.run
+        selection = run.config["selection"]
+        best = json.loads((run.path / f"best_score_{selection}.txt").read_text())
+        assert set(best) == {
+            *("model selection", "epoch", "best normalized score avg", "best normalized score std"),
+            *("best raw score avg", "best raw score std"),
+        }
+        assert best["model selection"] == selection
+        assert f"{selection}-selected" in d4rl_run.out
+        if selection == "online":
+            evaluations, episodes = run.read("eval"), run.read("episodes")
+            chosen = evaluations["step"][1:][np.argmax(evaluations["score"][1:])]
+            returns = episodes["return"][episodes["step"] == chosen]
+            assert best["best raw score avg"] == pytest.approx(returns.mean())
+            assert best["best raw score std"] == pytest.approx(returns.std())
+            assert 100 * best["best normalized score avg"] == pytest.approx(tiny_data.hopper_score(returns).mean())
+
+    def test_evaluations_come_with_the_losses_since_the_one_before(self, d4rl_run):
+        losses = d4rl_run.run.read("eval")["interval/actor/bc_loss"]
+        assert np.isnan(losses).tolist() == [True, False, False, False]
+
+    def test_what_is_unusual_is_said(self, d4rl_run):
+        assert "--device 7: there is no such GPU here" in d4rl_run.err
+        assert ("flow policy: the critic's gradient" in d4rl_run.err) is (d4rl_run.variant == "flow_ql")
 
 
 @pytest.fixture(scope="module")
 def hopper(tmp_path_factory) -> list[str]:
-    """Task and data options of the cheapest locomotion task; an untrained policy falls within a few steps."""
-    random = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("data") / "hopper.hdf5"
-    with h5py.File(path, "w") as file:
-        file["observations"] = random.random((60, 11), np.float32)
-        file["actions"] = random.uniform(-1, 1, (60, 3)).astype(np.float32)
-        file["rewards"] = random.random(60, np.float32)
-        file["terminals"], file["timeouts"] = np.zeros(60, bool), np.arange(60) % 20 == 19
-    return ["--env_name=hopper-medium-v2", f"--dataset_path={path}", *SMALL, *EVALUATION]
-
-
-@pytest.mark.parametrize(
-    ("words", "agent"),
-    [
-        (["--ms=online", "--lr_decay"], "diffusion_ql"),
-        (["--ms=offline", "--is_flow_matching"], "flow_ql"),
-        (["--algo=bc", "--ms=offline"], "diffusion_bc"),
-        (["--agent=flow_bc"], "flow_bc"),
-    ],
-)
-def test_a_run_from_end_to_end(hopper, tmp_path, capfd, words, agent):
-    words = [*hopper, *words, "--device=7", "--offline_steps=6", "--eval_interval=2", "--log_interval=3"]
-    assert main([*words, f"--save_dir={tmp_path}"]) == 0
-    (run,) = runs_in(tmp_path)
-    assert run.path.parent == tmp_path / "hopper-medium-v2" / agent
-    selection = run.config["selection"]
-    files = {"config.json", "manifest.json", "status.json", "train.csv", "eval.csv", "episodes.csv", "timing.csv"}
-    files |= {"learning_curve.png", "checkpoints", "lock", f"best_score_{selection}.txt"}
-    assert files == {path.name for path in run.path.iterdir()}
-    evaluations, episodes = run.read("eval"), run.read("episodes")
-    assert evaluations["step"].tolist() == [1, 2, 4, 6]
-    assert np.isnan(evaluations["interval/actor/bc_loss"]).tolist() == [True, False, False, False]
-    best = json.loads((run.path / f"best_score_{selection}.txt").read_text())
-    assert set(best) == {
-        *("model selection", "epoch", "best normalized score avg", "best normalized score std"),
-        *("best raw score avg", "best raw score std"),
-    }
-    assert best["model selection"] == selection
-    if selection == "online":
-        chosen = evaluations["step"][1:][np.argmax(evaluations["score"][1:])]
-        returns = episodes["return"][episodes["step"] == chosen]
-        assert best["best raw score avg"] == pytest.approx(returns.mean())
-        assert best["best raw score std"] == pytest.approx(returns.std())
-        normalised = (returns + 20.272305) / (3234.3 + 20.272305)
-        assert best["best normalized score avg"] == pytest.approx(normalised.mean())
-    assert run.manifest["semantics"]["dataset_rules"]["name"] == "diffusion_ql"
-    shown = capfd.readouterr()
-    assert "--device 7: there is no such GPU here" in shown.err
-    assert ("flow policy: the critic's gradient" in shown.err) is (agent == "flow_ql")
-    assert f"{selection}-selected" in shown.out
+    """All that a command needs for the cheapest locomotion task."""
+    return [*tiny_data.write_hopper(tmp_path_factory.mktemp("hopper")), *SMALL, *EVALUATION]
 
 
 def test_a_run_on_own_data_without_environment(tmp_path, capfd):
-    random = np.random.default_rng(0)
-    for name, rows in (("arms", 30), ("arms-val", 10)):
-        arrays = {"observations": random.random((rows, 4), np.float32), "rewards": random.random(rows, np.float32)}
-        arrays |= {"actions": random.uniform(-1, 1, (rows, 2)).astype(np.float32)}
-        np.savez(tmp_path / f"{name}.npz", **arrays, terminals=np.arange(rows) % 10 == 9)
-    words = ["--env_name=own/arms", f"--dataset_path={tmp_path / 'arms.npz'}", *SMALL, "--frame_stack=2"]
-    words += ["--reward_tune=normalize", "--offline_steps=4", "--log_interval=2", f"--save_dir={tmp_path / 'runs'}"]
+    words = [*tiny_data.write_own(tmp_path), *SMALL, "--frame_stack=2", "--reward_tune=normalize"]
+    words += ["--offline_steps=4", "--log_interval=2", f"--save_dir={tmp_path / 'runs'}"]
     assert main(words) == 0
-    (run,) = runs_in(tmp_path / "runs")
+    run = the_run_in(tmp_path / "runs")
     assert np.isfinite(run.read("train")["validation/actor/bc_loss"]).all()
     assert "none is selected" not in capfd.readouterr().err  # nothing was evaluated, so nothing could be
-    with pytest.raises(SystemExit):
-        main([*words, "--early_stop"])
-    assert "early_stop compares evaluations, and the task has no environment" in capfd.readouterr().err
+    told = refusal(main, [*words, "--early_stop"], capfd)
+    assert "early_stop compares evaluations, and the task has no environment" in told
 
 
 def test_a_run_ends_early_when_the_imitation_loss_rises(hopper, tmp_path, monkeypatch, capfd):
@@ -97,7 +93,7 @@ def test_a_run_ends_early_when_the_imitation_loss_rises(hopper, tmp_path, monkey
     monkeypatch.setattr(TorchLearner, "interval_means", lambda self: [{"actor/bc_loss": next(means)}])
     words = [*hopper, "--algo=bc", "--early_stop", "--offline_steps=10", "--eval_interval=2", "--top_k=0"]
     assert main([*words, f"--save_dir={tmp_path}"]) == 0
-    (run,) = runs_in(tmp_path)
+    run = the_run_in(tmp_path)
     assert run.status["state"] == "finished"
     assert run.read("eval")["step"].tolist() == [1, 2, 4, 6]
     assert run.checkpoints.latest().step == 6
@@ -105,99 +101,6 @@ def test_a_run_ends_early_when_the_imitation_loss_rises(hopper, tmp_path, monkey
     # Of the losses 3, 2, 2.5 the first has rank 2, which the official rule takes for the place of the best.
     evaluated = run.read("eval")["score"][3]
     assert run.status["scores"]["offline-selected (upstream, top_k 0)"] == pytest.approx(evaluated)
-
-
-def test_a_saved_policy_is_evaluated(hopper, tmp_path, capsys):
-    assert main([*hopper, "--offline_steps=2", "--eval_interval=0", f"--save_dir={tmp_path}"]) == 0
-    (run,) = runs_in(tmp_path)
-    evaluate = ["evaluate", str(run.path), "--episodes=2", "--eval_envs=1", "--eval_workers=0"]
-    assert main(evaluate) == 0
-    assert "policy after step 2, 2 episodes" in capsys.readouterr().out
-    assert main([*evaluate, "--policy=single_sample"]) == 0
-    tables = {path.stem: read_table(path)["return"] for path in (run.path / "evaluations").iterdir()}
-    assert (tables["policy-step2-seed0"] != tables["single_sample-step2-seed0"]).any()
-    with pytest.raises(SystemExit):
-        main([*evaluate, "--policy=average"])
-    assert "unknown policy 'average'; there are policy, single_sample" in capsys.readouterr().err
-
-
-def test_each_of_several_seeds_equals_a_run_of_its_own(hopper, tmp_path):
-    words = [*hopper, "--offline_steps=4", "--eval_interval=0", "--log_interval=2"]
-    assert main([*words, "--seed=3", "--num_seeds=2", f"--save_dir={tmp_path / 'both'}"]) == 0
-    assert main([*words, "--seed=4", f"--save_dir={tmp_path / 'alone'}"]) == 0
-    (_, second), (alone,) = runs_in(tmp_path / "both"), runs_in(tmp_path / "alone")
-    assert (second.path / "train.csv").read_bytes() == (alone.path / "train.csv").read_bytes()
-    assert second.checkpoints.latest().path.read_bytes() == alone.checkpoints.latest().path.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def long_run(hopper) -> list[str]:
-    """Twelve updates; the average and the step sizes move, evaluations at 1 and multiples of 5, rows of 2."""
-    words = [*hopper, "--offline_steps=12", "--eval_interval=5", "--log_interval=2", "--save_interval=3"]
-    words += ["--agent.step_start_ema=4", "--agent.update_ema_every=2", "--lr_decay", "--agent.lr_decay_unit=epoch"]
-    return [*words, "--agent.steps_per_epoch=2", "--agent.num_epochs=10", "--checkpoint_minutes=1000"]
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(long_run, tmp_path_factory) -> RunDirectory:
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    assert main([*long_run, f"--save_dir={folder}"]) == 0
-    (run,) = runs_in(folder)
-    return run
-
-
-@pytest.mark.parametrize("last", [4, 8])
-def test_killed_and_resumed_equals_uninterrupted(uninterrupted, long_run, tmp_path, last, capfd):
-    words = [*long_run, f"--save_dir={tmp_path}"]
-    run_until_killed(TorchLearner, "offlow_diffusion_ql.main", last, words)
-    (run,) = runs_in(tmp_path)
-    assert run.status["state"] == "running"
-    assert main([*words, "--resume"]) == 0
-    assert f"resuming {run.path} after step {last // 3 * 3}" in capfd.readouterr().err
-    assert run.status["state"] == "finished"
-    assert_same_numbers(run, uninterrupted)
-
-
-def test_a_signal_saves_and_resuming_a_named_run_equals_uninterrupted(uninterrupted, long_run, tmp_path, monkeypatch):
-    advance = TorchLearner.advance
-
-    def advance_and_signal(self, step, steps):
-        advance(self, step, steps)
-        if step + steps == 8:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    monkeypatch.setattr(TorchLearner, "advance", advance_and_signal)
-    assert main([*long_run, f"--save_dir={tmp_path}"]) == 130
-    monkeypatch.undo()
-    (run,) = runs_in(tmp_path)
-    assert run.status["state"] == "interrupted"
-    # Nothing says that the device has changed: the saved one is used, even if it is not there any more.
-    assert main(["--resume", str(run.path)]) == 0
-    assert_same_numbers(run, uninterrupted)
-
-
-def test_another_evaluation_interval_trains_the_same(uninterrupted, long_run, tmp_path):
-    words = [word for word in long_run if not word.startswith("--eval_interval")]
-    assert main([*words, "--eval_interval=0", f"--save_dir={tmp_path}"]) == 0
-    (run,) = runs_in(tmp_path)
-    assert (run.path / "train.csv").read_bytes() == (uninterrupted.path / "train.csv").read_bytes()
-    agents = [
-        {name: array for name, array in each.checkpoints.latest().arrays.items() if name.startswith("agent/")}
-        for each in (run, uninterrupted)
-    ]
-    assert agents[0].keys() == agents[1].keys()
-    assert all((array == agents[1][name]).all() for name, array in agents[0].items())
-
-
-def test_a_diverging_run_fails_and_says_where(hopper, tmp_path, capfd):
-    words = [*hopper, "--lr=1e30", "--offline_steps=20", "--eval_interval=0", "--checkpoint_minutes=0"]
-    with pytest.raises(SystemExit) as exit_:
-        main([*words, f"--save_dir={tmp_path}"])
-    assert exit_.value.code == 2
-    (run,) = runs_in(tmp_path)
-    assert run.status["error"]["type"] == "DivergedError"
-    assert "training has diverged" in capfd.readouterr().err
-    assert all(np.isfinite(array).all() for array in run.checkpoints.latest().arrays.values())
 
 
 def write_official_files(folder: Path, observation_dim: int = 11, action_dim: int = 3) -> None:
@@ -226,7 +129,7 @@ def test_official_checkpoints_become_a_run(hopper, tmp_path, capsys):
     write_official_files(tmp_path / "official")
     assert main(["import", str(tmp_path / "official"), f"--save_dir={tmp_path / 'runs'}"]) == 0
     assert "diffusion-ql evaluate" in capsys.readouterr().out
-    (run,) = runs_in(tmp_path / "runs")
+    run = the_run_in(tmp_path / "runs")
     assert run.config["agent"]["actor_hidden"] == 8
     assert run.config["agent"]["beta_schedule"] == "vp"
     assert run.checkpoints.latest().meta == {"step": 50_000}
@@ -234,10 +137,8 @@ def test_official_checkpoints_become_a_run(hopper, tmp_path, capsys):
     assert read_best_score(run.path / "best_score_online.txt").return_mean == 2900.0
     assert main(["evaluate", str(run.path), "--episodes=1", "--eval_envs=1", "--eval_workers=0"]) == 0
     assert "policy after step 50000, 1 episodes" in capsys.readouterr().out
-    hopper_data = [*hopper[:2], f"--resume={run.path}", "--offline_steps=60000"]
-    with pytest.raises(SystemExit):
-        main(hopper_data)
-    assert "was imported, not trained here" in capsys.readouterr().err
+    told = refusal(main, [*hopper[:2], f"--resume={run.path}", "--offline_steps=60000"], capsys)
+    assert "was imported, not trained here" in told
 
 
 @pytest.mark.parametrize(
@@ -257,8 +158,6 @@ def test_official_checkpoints_become_a_run(hopper, tmp_path, capsys):
 def test_unusable_official_files_are_named_and_leave_no_run(tmp_path, capsys, damage, message):
     write_official_files(tmp_path / "official")
     damage(tmp_path / "official")
-    with pytest.raises(SystemExit) as exit_:
-        main(["import", str(tmp_path / "official"), f"--save_dir={tmp_path / 'runs'}"])
-    assert exit_.value.code == 2
-    assert message in capsys.readouterr().err
+    words = ["import", str(tmp_path / "official"), f"--save_dir={tmp_path / 'runs'}"]
+    assert message in refusal(main, words, capsys)
     assert not (tmp_path / "runs").exists()

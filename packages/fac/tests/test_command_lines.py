@@ -1,27 +1,27 @@
 """Every command line of the FAC README, and wrong ones of our own."""
 
-import json
 import shlex
-import subprocess
-import sys
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+import offlow_fac.main
 from offlow_core.option_checks import OptionError
-from offlow_core.training.command_line import ParsedCommand, parse
+from offlow_core.testing.command_battery import CommandBattery
+from offlow_core.training.command_line import ParsedCommand
 from offlow_core.training.option_json import from_json, to_json
 from offlow_fac.config import VARIANTS, FacConfig, FacOptions, FqlConfig, FqlOptions
-from offlow_fac.presets import preset, table
+from offlow_fac.presets import table
 
 # Program and comment lines left out; otherwise as published.
 README = (Path(__file__).parent / "data" / "readme_command_lines.txt").read_text().splitlines()
 
 
 def parse_words(*words: str) -> ParsedCommand:
-    return parse(words, program="fac", variants=VARIANTS, default_variant="fac", preset=preset)
+    return offlow_fac.main.read(words)
 
 
 def test_the_readme_has_99_commands_with_arguments_and_covers_every_published_task():
@@ -68,53 +68,35 @@ def test_no_arguments_are_the_readmes_first_command():
     assert (command.options.log_interval, FqlOptions().log_interval) == (10_000, 5_000)
 
 
-@pytest.mark.parametrize(("name", "agent"), [("paper", "fac"), ("paper", "fql"), ("paper_online", "fql")])
-def test_every_published_row_makes_valid_options(name, agent):
-    for task in table(name, agent).rows:
-        options = parse_words(f"--preset={name}", f"--env_name={task}", f"--agent={agent}").options
-        assert isinstance(options, VARIANTS[agent])
-        assert options.online_steps == (1_000_000 if name == "paper_online" else 0)
+class TestCommandLine(CommandBattery):
+    """The battery."""
 
-
-def test_print_config_needs_neither_jax_nor_a_simulator():
-    script = (
-        "import sys\n"
-        "from offlow_core.training.command_line import parse\n"
-        "from offlow_core.training.option_json import to_text\n"
-        "from offlow_fac.config import VARIANTS\n"
-        "from offlow_fac.presets import preset\n"
-        "words = ['--print_config', '--preset=paper', '--env_name=antmaze-umaze-v2']\n"
-        "print(to_text(parse(words, program='fac', variants=VARIANTS, default_variant='fac', preset=preset).options))\n"
-        "assert not {'jax', 'torch', 'mujoco', 'ogbench', 'matplotlib'} & set(sys.modules)\n"
+    command = offlow_fac.main
+    backend = "jax"
+    printed = ("--preset=paper", "--env_name=antmaze-umaze-v2")
+    published: ClassVar = {
+        pair: table(*pair).rows for pair in (("paper", "fac"), ("paper", "fql"), ("paper_online", "fql"))
+    }
+    wrong = (
+        ("--agent.alpha=3", "--agent.alpha is an option of --agent fql, not of fac; did you mean --agent.fac_alpha?"),
+        ("--agent=agents/fql.py --bc_steps=3", "--bc_steps is an option of --agent fac, not of fql"),
+        ("--agent.lamda=3", "did you mean --agent.fac_lambda"),
+        ("--agent=ifql", "unknown agent 'ifql'; did you mean fql?"),
+        ("--preset=paper --env_name=cube-triple-play-singletask-v0", "no published FAC settings for"),
+        ("--preset=paper_online", "there is no preset 'paper_online' for fac"),
+        ("--preset=papers", "there is no preset 'papers' for fac"),
+        ("--agent.num_critics=0", "num_critics must be above 0, got 0"),
+        ("--agent.encoder=resnet", "invalid choice 'resnet' for argument '--agent.encoder'"),
+        ("--online_steps=9 --agent.encoder=impala", "online_steps must be 0 with an image encoder"),
+        ("--bc_steps=0", "bc_steps must be at least 1, or None, got 0"),
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    agent = json.loads(done.stdout)["agent"]
-    assert (agent["agent_name"], agent["fac_threshold"]) == ("fac", "dataset_wide_constant")
 
+    def check_published(self, preset, variant, options):
+        assert options.online_steps == (1_000_000 if preset == "paper_online" else 0)
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--agent.alpha=3"], "--agent.alpha is an option of --agent fql, not of fac; did you mean --agent.fac_alpha?"),
-        (["--agent=agents/fql.py", "--bc_steps=3"], "--bc_steps is an option of --agent fac, not of fql"),
-        (["--agent.lamda=3"], "did you mean --agent.fac_lambda"),
-        (["--agent=ifql"], "unknown agent 'ifql'; did you mean fql?"),
-        (["--preset=paper", "--env_name=cube-triple-play-singletask-v0"], "no published FAC settings for"),
-        (["--preset=paper_online"], "there is no preset 'paper_online' for fac"),
-        (["--preset=papers"], "there is no preset 'papers' for fac"),
-        (["--agent.num_critics=0"], "num_critics must be above 0, got 0"),
-        (["--agent.encoder=resnet"], "invalid choice 'resnet' for argument '--agent.encoder'"),
-        (["--online_steps=9", "--agent.encoder=impala"], "online_steps must be 0 with an image encoder"),
-        (["--bc_steps=0"], "bc_steps must be at least 1, or None, got 0"),
-    ],
-)
-def test_wrong_command_lines_exit_with_2_and_say_why(words, message, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        parse_words(*words)
-    assert exit_.value.code == 2
-    shown = capsys.readouterr().err.replace("│", " ")
-    assert message in " ".join(shown.split())
+    def test_the_published_settings_are_printed(self, printed_config):
+        agent = printed_config["agent"]
+        assert (agent["agent_name"], agent["fac_threshold"]) == ("fac", "dataset_wide_constant")
 
 
 @pytest.mark.parametrize(

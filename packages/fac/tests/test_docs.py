@@ -2,40 +2,20 @@
 
 from pathlib import Path
 
-import pytest
-
-from offlow_core.testing.docs import commands, defines, links, references
-from offlow_core.training.command_line import parse
-from offlow_fac.config import VARIANTS
-from offlow_fac.presets import preset
+import offlow_fac.main
+from offlow_core.testing.docs_battery import DocsBattery
 from offlow_fac.quickstart import SETTINGS, TASK
 
-ROOT = Path(__file__).parents[3]
-SOURCES = [ROOT / "packages/fac/src/offlow_fac", ROOT / "packages/core/src/offlow_core"]
-REFERENCES = references(ROOT / "docs/fac.md")
-LINKS = links([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
+class TestDocs(DocsBattery):
+    """The battery."""
 
-@pytest.mark.parametrize(("file", "name"), REFERENCES)
-def test_code_that_the_equation_table_names_exists(file: str, name: str):
-    assert defines(SOURCES, file, name)
-
-
-def test_the_equation_table_names_code():
-    assert len(REFERENCES) > 10
-
-
-@pytest.mark.parametrize("words", commands(ROOT / "README.md", "offlow-fac", "fac"))
-def test_commands_of_the_readme_parse(words: list[str]):
-    parse(words, program="fac", variants=VARIANTS, default_variant="fac", preset=preset)
+    command = offlow_fac.main
+    root = Path(__file__).parents[3]
+    page = "docs/fac.md"
+    least_commands = 3
 
 
 def test_the_quickstart_parses():
-    words = [f"--env_name={TASK}", *SETTINGS]
-    command = parse(words, program="fac", variants=VARIANTS, default_variant="fac", preset=preset)
+    command = offlow_fac.main.read([f"--env_name={TASK}", *SETTINGS])
     assert command.options.offline_steps == 50_000
-
-
-@pytest.mark.parametrize(("page", "link"), LINKS)
-def test_links_lead_somewhere(page: Path, link: str):
-    assert (page.parent / link).exists()

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from offlow_core.jax.critics import moving_average
-from offlow_core.jax.device_data import Sampler, to_device
-from offlow_core.jax.seed_axis import one_seed, stack_seeds
 from offlow_core.jax.state_arrays import to_arrays
-from offlow_core.jax.streams import stream_keys
-from offlow_core.jax.updates import build_block
-from offlow_fac.agents import acting
-from offlow_fac.config import FacConfig
+from offlow_core.testing.comparisons import assert_close
+from offlow_core.testing.jax_agents import column, linear, members, same
+from offlow_core.testing.learner_battery import LearnerBattery, assert_imitates
+from offlow_core.testing.toy_task import random_batch
+from offlow_fac.agents import evaluated_policy, make_learner
+from offlow_fac.config import FacConfig, FacOptions
 from offlow_fac.fac import Fac, FacState
 from offlow_fac.fac_losses import (
     ActorCriticNoise,
@@ -30,12 +31,9 @@ from offlow_fac.fac_losses import (
     log_threshold,
     out_of_support_weight,
 )
+from offlow_fac.saved_policy import load_policy
 
 LOG_2_PI = math.log(2 * math.pi)
-
-
-def column(*values: float) -> jax.Array:
-    return jnp.array(values)[:, None]
 
 
 class ByHand:
@@ -44,13 +42,12 @@ class ByHand:
     mu(s, z) = s + z / 2, v(s, x, t) = -x, Q_1 = s + 2 a, Q_2 = 3 a - 1, Q'_1 = s + a, Q'_2 = 2 a (targets); two steps.
     """
 
-    def __init__(self, toys, critics: int = 2):
-        linear = toys.linear
+    def __init__(self, critics: int = 2):
         self.params = {
-            "critic": toys.members(*[linear([1.0], [2.0]), linear([0.0], [3.0], bias=-1.0)][:critics]),
+            "critic": members(*[linear([1.0], [2.0]), linear([0.0], [3.0], bias=-1.0)][:critics]),
             "actor_onestep": {"mlp": linear([1.0], [0.5])},
         }
-        target = toys.members(*[linear([1.0], [1.0]), linear([0.0], [2.0])][:critics])
+        target = members(*[linear([1.0], [1.0]), linear([0.0], [2.0])][:critics])
         self.frozen = Frozen(target, {"bc_flow": {"mlp": linear([0.0], [-1.0], [0.0])}})
         self.batch = {
             "observations": column(0.2, -0.4),
@@ -74,8 +71,8 @@ class ByHand:
 
 
 @pytest.fixture(scope="module")
-def by_hand(toys) -> ByHand:
-    return ByHand(toys)
+def by_hand() -> ByHand:
+    return ByHand()
 
 
 def density(a: float) -> float:
@@ -136,8 +133,8 @@ def test_options_of_the_actor_loss(by_hand):
 
 
 @pytest.mark.parametrize("rule", ["min", "mean"])
-def test_one_critic_is_not_mistaken_for_a_batch(toys, rule):
-    alone = ByHand(toys, critics=1)
+def test_one_critic_is_not_mistaken_for_a_batch(rule):
+    alone = ByHand(critics=1)
     parts = alone.parts(q_agg=rule)
     assert parts["next_qs"].shape == parts["q_pred"].shape == (1, 2)
     weights = [1 - math.exp(density(0.4)), 1 - math.exp(density(1.0) + 1)]
@@ -146,8 +143,8 @@ def test_one_critic_is_not_mistaken_for_a_batch(toys, rule):
     assert parts["q_loss"] == pytest.approx(0.0, abs=1e-6)  # Q_1 = (0.2, -0.2)
 
 
-def test_the_student_is_not_clipped_and_its_target_is(by_hand, toys):
-    far = ByHand(toys)
+def test_the_student_is_not_clipped_and_its_target_is(by_hand):
+    far = ByHand()
     far.noise = far.noise._replace(actor=column(8.0, 8.0))
     parts = far.parts()
     # a_1 = s + 4, the flow's 8 / 4 is clipped to 1.
@@ -164,8 +161,8 @@ def test_the_student_is_not_clipped_and_its_target_is(by_hand, toys):
     assert all(not leaf.any() for leaf in jax.tree.leaves(gradients))
 
 
-def test_a_q_of_zero_is_the_normalisers_problem_unless_guarded(toys):
-    flat = ByHand(toys)
+def test_a_q_of_zero_is_the_normalisers_problem_unless_guarded():
+    flat = ByHand()
     flat.params["critic"] = jax.tree.map(jnp.zeros_like, flat.params["critic"])
     assert np.isnan(flat.parts(normalize_q_loss=True)["q_loss"])
     assert flat.parts(normalize_q_loss=True, q_norm_epsilon=1e-6)["q_loss"] == 0
@@ -211,25 +208,19 @@ def test_weights_are_between_zero_and_one_and_fall_with_density(weight_type, at_
 # From here on: random networks.
 
 OBSERVATION, ACTION, BATCH = 3, 2, 4
+NETWORKS = ("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims")
 
 
 def make_agent(**options) -> Fac:
-    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims"), (8,))
+    widths = dict.fromkeys(NETWORKS, (8,))
     return Fac(FacConfig(**widths | {"flow_steps": 2, "batch_size": BATCH} | options), (OBSERVATION,), ACTION)
 
 
-def make_batch(seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        "observations": rng.normal(size=(BATCH, OBSERVATION)).astype(np.float32),
-        "next_observations": rng.normal(size=(BATCH, OBSERVATION)).astype(np.float32),
-        "actions": rng.uniform(-1, 1, (BATCH, ACTION)).astype(np.float32),
-        "rewards": rng.normal(size=BATCH).astype(np.float32),
-        "masks": np.ones(BATCH, np.float32),
-        # High thresholds: every sample is penalised.
-        "estimated_logp": rng.uniform(5, 6, BATCH).astype(np.float32),
-        "estimated_logp_min": np.full(BATCH, 5, np.float32),
-    }
+def make_batch() -> dict[str, np.ndarray]:
+    # High thresholds: every sample is penalised.
+    densities = {"estimated_logp": np.linspace(5, 6, BATCH, dtype=np.float32)}
+    densities |= {"estimated_logp_min": np.full(BATCH, 5, np.float32)}
+    return random_batch(BATCH, OBSERVATION, ACTION) | densities
 
 
 @partial(jax.jit, static_argnums=0)
@@ -262,11 +253,6 @@ def state(agent) -> FacState:
 @pytest.fixture(scope="module")
 def noise(agent) -> ActorCriticNoise:
     return agent.draw_actor_critic_noise(jax.random.key(1), BATCH)
-
-
-def same(first: dict, second: dict) -> bool:
-    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize(
@@ -306,11 +292,9 @@ def test_one_joint_step_and_a_target_that_follows_the_updated_critic():
     new, _ = ac_step(agent, state, make_batch(), noise)
     # Adam's first step is lr g / (|g| + eps), with both gradients from the same parameters.
     expected = jax.tree.map(lambda p, g: p - 0.1 * g / (jnp.abs(g) + 1e-8), state.params, gradients)
-    for name, value in to_arrays(expected).items():
-        np.testing.assert_allclose(to_arrays(new.params)[name], value, atol=1e-4, err_msg=name)
+    assert_close(to_arrays(new.params), to_arrays(expected), rtol=0, atol=1e-4)
     followed = moving_average(state.target_critic, new.params["critic"], 0.5)
-    for name, value in to_arrays(followed).items():
-        np.testing.assert_allclose(to_arrays(new.target_critic)[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+    assert_close(to_arrays(new.target_critic), to_arrays(followed), rtol=1e-5, atol=1e-6)
     assert same(new.behaviour, state.behaviour)
     assert same(new.behaviour_optimizer, state.behaviour_optimizer)
 
@@ -364,63 +348,45 @@ def test_draws_are_distinct(agent):
 def test_jit_equals_no_jit(agent, state, noise):
     fast = ac_step(agent, state, make_batch(), noise)
     new, report = agent.update_actor_critic(state, make_batch(), noise)
-    slow = new, report()
-    for name, value in to_arrays(slow[1]).items():
-        np.testing.assert_allclose(fast[1][name], value, rtol=1e-4, atol=1e-5, err_msg=name)
-    for name, value in to_arrays(slow[0]).items():
-        np.testing.assert_allclose(to_arrays(fast[0])[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+    assert_close(fast[1], report(), atol=1e-5)
+    assert_close(to_arrays(fast[0]), to_arrays(new))
 
 
 def test_acting(agent, state):
     observations = jax.random.normal(jax.random.key(4), (50, OBSERVATION))
     z = 3 * jax.random.normal(jax.random.key(5), (50, ACTION))
-    actions = acting(agent)(state, observations, z)
+    actions = evaluated_policy(agent).act(state, observations, z)
     assert actions.shape == (50, ACTION)
     assert (np.abs(actions) <= 1).all()
     assert (np.abs(actions) == 1).any()
-    assert not np.array_equal(actions, acting(agent)(state, observations, -z))
+    assert not np.array_equal(actions, evaluated_policy(agent).act(state, observations, -z))
     quiet = replace(agent, config=replace(agent.config, evaluation_noise=False))
     np.testing.assert_array_equal(
-        acting(quiet)(state, observations, z), acting(agent)(state, observations, jnp.zeros_like(z))
+        evaluated_policy(quiet).act(state, observations, z),
+        evaluated_policy(agent).act(state, observations, jnp.zeros_like(z)),
     )
     behaviour = agent.sample_behaviour(state, observations, z)
     assert behaviour.shape == (50, ACTION)
     assert (np.abs(behaviour) <= 1).all()
 
 
-def test_it_learns_a_bandit(toys):
-    """Rewards -|a - 0.6| for actions around 0: the flow imitates the data, the actor goes towards better actions."""
-    rng = np.random.default_rng(0)
-    data = toys.make_dataset(400).train
-    data = replace(data, actions=np.clip(rng.normal(0.1, 0.3, (400, 1)), -1, 1).astype(np.float32))
-    data = replace(data, rewards=-np.abs(data.actions[:, 0] - 0.6), masks=np.zeros(400, np.float32))
-    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims", "bc_hidden_dims"), (16, 16))
-    agent = Fac(FacConfig(**widths, lr=3e-3, lr_bc=3e-3, flow_steps=4, fac_lambda=0.3, batch_size=64), (2,), 1)
-    keys = stream_keys([0], "data"), stream_keys([0], "noise")
+class TestLearner(LearnerBattery):
+    """FAC through its learner: behaviour flow, actor and critic, online."""
 
-    def flow_update(state, batch, key):
-        return agent.update_behaviour_flow(state, batch, agent.draw_flow_noise(key, 64))
+    make_learner = staticmethod(make_learner)
+    bandit: ClassVar = {
+        **{"bc_steps": 500, "offline_steps": 500, "online_steps": 0},
+        "agent": {**dict.fromkeys(NETWORKS, (16, 16)), "batch_size": 64}
+        | {"lr": 3e-3, "lr_bc": 3e-3, "flow_steps": 4, "fac_lambda": 0.3},
+    }
+    falls: ClassVar = {"bc/bc_flow_loss": 0.7, "critic/critic_loss": 0.5}
 
-    def update(state, batch, key):
-        return agent.update_actor_critic(state, batch, agent.draw_actor_critic_noise(key, 64))
+    @classmethod
+    def options(cls, agent=None, **run) -> FacOptions:
+        config = FacConfig(**dict.fromkeys(NETWORKS, (8,)) | {"flow_steps": 2, "batch_size": 8} | (agent or {}))
+        lengths = {"bc_steps": 4, "offline_steps": 3, "online_steps": 4}
+        return FacOptions(**{"env_name": "push", "behaviour_flow_cache": "none"} | lengths | run, agent=config)
 
-    state, device = stack_seeds([jax.jit(agent.init)(jax.random.key(0))]), to_device(data)
-    flow_block = build_block(flow_update, Sampler(), 64, 1)
-    state, first = flow_block(state, {}, *keys, device, 0, 1)
-    state, last = flow_block(state, {}, *keys, device, 1, 500)
-    assert last["bc/bc_flow_loss"][0] < 0.7 * first["bc/bc_flow_loss"][0]
-
-    whole = Sampler().gather(device, jnp.arange(400), {})
-    densities = jax.jit(lambda behaviour: agent.log_density(behaviour, whole, None))(one_seed(state, 0).behaviour)
-    columns = {"estimated_logp": densities[None], "estimated_logp_min": jnp.full((1, 400), densities.min())}
-    block = build_block(update, Sampler(), 64, 1)
-    state, first = block(state, columns, *keys, device, 0, 1)
-    state, last = block(state, columns, *keys, device, 1, 500)
-    assert last["critic/critic_loss"][0] < 0.5 * first["critic/critic_loss"][0]
-
-    trained, z = one_seed(state, 0), jax.random.normal(jax.random.key(9), (400, 1))
-    policy = acting(agent)(trained, whole["observations"], z)
-    imitation = jax.jit(agent.sample_behaviour)(trained, whole["observations"], z)
-    assert abs(imitation.mean() - data.actions.mean()) < 0.15
-    reward = -np.abs(np.asarray(policy) - 0.6).mean()
-    assert reward > data.rewards.mean() + 0.1
+    def test_its_behaviour_flow_imitates_the_data(self, bandit_learner):
+        arrays = bandit_learner.learner.state_arrays(0)
+        assert_imitates(load_policy(self.options(**self.bandit), (2,), 1, arrays, "behaviour_flow"))

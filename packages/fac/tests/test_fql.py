@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,21 +10,18 @@ import numpy as np
 import pytest
 
 from offlow_core.jax.critics import moving_average
-from offlow_core.jax.device_data import Sampler, to_device
-from offlow_core.jax.seed_axis import one_seed, stack_seeds
+from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.state_arrays import to_arrays
-from offlow_core.jax.streams import stream_keys
-from offlow_core.jax.updates import build_block
-from offlow_fac.agents import acting
-from offlow_fac.config import FqlConfig
-from offlow_fac.fql import Fql, FqlState
-from offlow_fac.fql_losses import FqlNoise, joint_loss
+from offlow_core.testing.comparisons import assert_close
+from offlow_core.testing.jax_agents import column, linear, members, same
+from offlow_core.testing.learner_battery import LearnerBattery, assert_imitates
+from offlow_core.testing.toy_task import random_batch
+from offlow_fac.agents import evaluated_policy, make_learner
+from offlow_fac.config import FqlConfig, FqlOptions
+from offlow_fac.fql import Fql, FqlNoise
+from offlow_fac.saved_policy import load_policy
 
 OBSERVATION, ACTION, BATCH = 3, 2, 4
-
-
-def column(*values: float) -> jax.Array:
-    return jnp.array(values)[:, None]
 
 
 class ByHand:
@@ -32,14 +30,13 @@ class ByHand:
     mu(s, z) = s + z / 2, v(s, x, t) = -x, Q_1 = s + 2 a, Q_2 = 3 a - 1, Q'_1 = s + a, Q'_2 = 2 a (targets); two steps.
     """
 
-    def __init__(self, toys):
-        linear = toys.linear
+    def __init__(self):
         self.params = {
-            "critic": toys.members(linear([1.0], [2.0]), linear([0.0], [3.0], bias=-1.0)),
+            "critic": members(linear([1.0], [2.0]), linear([0.0], [3.0], bias=-1.0)),
             "actor_onestep_flow": {"mlp": linear([1.0], [0.5])},
             "actor_bc_flow": {"mlp": linear([0.0], [-1.0], [0.0])},
         }
-        self.target = toys.members(linear([1.0], [1.0]), linear([0.0], [2.0]))
+        self.target = members(linear([1.0], [1.0]), linear([0.0], [2.0]))
         self.batch = {
             "observations": column(0.2, -0.4),
             "actions": column(0.5, -0.5),
@@ -54,14 +51,16 @@ class ByHand:
 
     def parts(self, **options) -> dict:
         config = FqlConfig(**{"flow_steps": 2, "discount": 0.5} | options)
-        loss, parts = joint_loss(self.params, self.target, self.batch, self.noise, config, None)
+        agent = Fql(config, (1,), 1)
+        state = agent.with_fresh_optimizer(self.params, self.target)
+        loss, parts = agent.loss(self.params, state, self.batch, self.noise)
         assert loss == parts["loss"]
         return parts
 
 
 @pytest.fixture(scope="module")
-def by_hand(toys) -> ByHand:
-    return ByHand(toys)
+def by_hand() -> ByHand:
+    return ByHand()
 
 
 @pytest.mark.parametrize(
@@ -98,24 +97,17 @@ def make_agent(**options) -> Fql:
     return Fql(FqlConfig(**widths | {"flow_steps": 2, "batch_size": BATCH} | options), (OBSERVATION,), ACTION)
 
 
-def make_batch(seed: int = 0) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    return {
-        "observations": rng.normal(size=(BATCH, OBSERVATION)).astype(np.float32),
-        "next_observations": rng.normal(size=(BATCH, OBSERVATION)).astype(np.float32),
-        "actions": rng.uniform(-1, 1, (BATCH, ACTION)).astype(np.float32),
-        "rewards": rng.normal(size=BATCH).astype(np.float32),
-        "masks": np.ones(BATCH, np.float32),
-    }
+def make_batch() -> dict[str, np.ndarray]:
+    return random_batch(BATCH, OBSERVATION, ACTION)
 
 
 @partial(jax.jit, static_argnums=0)
-def gradients_of(agent: Fql, state: FqlState, batch: dict, noise: FqlNoise) -> dict:
+def gradients_of(agent: Fql, state: JointState, batch: dict, noise: FqlNoise) -> dict:
     return agent.gradients(state, batch, noise)[0]
 
 
 @partial(jax.jit, static_argnums=0)
-def one_step(agent: Fql, state: FqlState, batch: dict, noise: FqlNoise) -> tuple:
+def one_step(agent: Fql, state: JointState, batch: dict, noise: FqlNoise) -> tuple:
     new, report = agent.update(state, batch, noise)
     return new, report()
 
@@ -126,18 +118,13 @@ def agent() -> Fql:
 
 
 @pytest.fixture(scope="module")
-def state(agent) -> FqlState:
+def state(agent) -> JointState:
     return jax.jit(agent.init)(jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
 def noise(agent) -> FqlNoise:
     return agent.draw_noise(jax.random.key(1), BATCH)
-
-
-def same(first: dict, second: dict) -> bool:
-    pairs = zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True)
-    return all(np.array_equal(a, b) for a, b in pairs)
 
 
 @pytest.mark.parametrize(
@@ -160,16 +147,14 @@ def test_where_gradients_flow(agent, state, noise, changed, moved):
 def test_one_joint_step_and_a_target_that_follows_the_critic_before_it():
     agent = make_agent(lr=0.1, tau=0.5)
     state = jax.jit(agent.init)(jax.random.key(0))
-    state = state._replace(target_critic=jax.tree.map(lambda leaf: leaf + 1, state.target_critic))
+    state = state._replace(target=jax.tree.map(lambda leaf: leaf + 1, state.target))
     noise = agent.draw_noise(jax.random.key(1), BATCH)
     gradients = gradients_of(agent, state, make_batch(), noise)
     new, _ = one_step(agent, state, make_batch(), noise)
     expected = jax.tree.map(lambda p, g: p - 0.1 * g / (jnp.abs(g) + 1e-8), state.params, gradients)
-    for name, value in to_arrays(expected).items():
-        np.testing.assert_allclose(to_arrays(new.params)[name], value, atol=1e-4, err_msg=name)
-    followed = moving_average(state.target_critic, state.params["critic"], 0.5)
-    for name, value in to_arrays(followed).items():
-        np.testing.assert_allclose(to_arrays(new.target_critic)[name], value, rtol=1e-6, err_msg=name)
+    assert_close(to_arrays(new.params), to_arrays(expected), rtol=0, atol=1e-4)
+    followed = moving_average(state.target, state.params["critic"], 0.5)
+    assert_close(to_arrays(new.target), to_arrays(followed), rtol=1e-6, atol=0)
 
 
 def test_metrics(agent, state, noise):
@@ -183,46 +168,41 @@ def test_metrics(agent, state, noise):
 def test_jit_equals_no_jit(agent, state, noise):
     fast = one_step(agent, state, make_batch(), noise)
     new, report = agent.update(state, make_batch(), noise)
-    slow = new, report()
-    for name, value in to_arrays(slow).items():
-        np.testing.assert_allclose(to_arrays(fast)[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+    assert_close(to_arrays(fast), to_arrays((new, report())))
 
 
 def test_acting(agent, state):
     observations = jax.random.normal(jax.random.key(4), (50, OBSERVATION))
     z = 3 * jax.random.normal(jax.random.key(5), (50, ACTION))
-    actions = acting(agent)(state, observations, z)
+    actions = evaluated_policy(agent).act(state, observations, z)
     assert actions.shape == (50, ACTION)
     assert (np.abs(actions) <= 1).all()
     quiet = replace(agent, config=replace(agent.config, evaluation_noise=False))
     np.testing.assert_array_equal(
-        acting(quiet)(state, observations, z), acting(agent)(state, observations, jnp.zeros_like(z))
+        evaluated_policy(quiet).act(state, observations, z),
+        evaluated_policy(agent).act(state, observations, jnp.zeros_like(z)),
     )
     assert (np.abs(agent.sample_behaviour(state, observations, z)) <= 1).all()
 
 
-def test_it_learns_a_bandit(toys):
-    """Rewards -|a - 0.6| for actions around 0.1."""
-    rng = np.random.default_rng(0)
-    data = toys.make_dataset(400).train
-    data = replace(data, actions=np.clip(rng.normal(0.1, 0.3, (400, 1)), -1, 1).astype(np.float32))
-    data = replace(data, rewards=-np.abs(data.actions[:, 0] - 0.6), masks=np.zeros(400, np.float32))
-    widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), (16, 16))
-    config = FqlConfig(**widths, lr=3e-3, flow_steps=4, alpha=0.3, batch_size=64, normalize_q_loss=True)
-    agent = Fql(config, (2,), 1)
+class TestLearner(LearnerBattery):
+    """FQL through its learner, offline and online."""
 
-    def update(state, batch, key):
-        return agent.update(state, batch, agent.draw_noise(key, 64))
+    make_learner = staticmethod(make_learner)
+    unvalidated = ("actor/mse",)
+    bandit: ClassVar = {
+        **{"offline_steps": 500, "online_steps": 0},
+        "agent": {**dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), (16, 16)), "batch_size": 64}
+        | {"lr": 3e-3, "flow_steps": 4, "alpha": 0.3, "normalize_q_loss": True},
+    }
+    falls: ClassVar = {"critic/critic_loss": 0.7}
 
-    keys, device = (stream_keys([0], "data"), stream_keys([0], "noise")), to_device(data)
-    block = build_block(update, Sampler(), 64, 1)
-    state, first = block(stack_seeds([jax.jit(agent.init)(jax.random.key(0))]), {}, *keys, device, 0, 1)
-    state, last = block(state, {}, *keys, device, 1, 500)
-    for name in ("critic/critic_loss", "actor/bc_flow_loss"):
-        assert last[name][0] < 0.7 * first[name][0], name
-    trained, z = one_seed(state, 0), jax.random.normal(jax.random.key(9), (400, 1))
-    observations = data.observations[data.rows]
-    imitation = jax.jit(agent.sample_behaviour)(trained, observations, z)
-    assert abs(imitation.mean() - data.actions.mean()) < 0.15
-    policy = np.asarray(acting(agent)(trained, observations, z))
-    assert -np.abs(policy - 0.6).mean() > data.rewards.mean() + 0.1
+    @classmethod
+    def options(cls, agent=None, **run) -> FqlOptions:
+        widths = dict.fromkeys(("actor_hidden_dims", "value_hidden_dims"), (8,))
+        config = FqlConfig(**widths | {"flow_steps": 2, "batch_size": 8} | (agent or {}))
+        return FqlOptions(**{"env_name": "push", "offline_steps": 3, "online_steps": 4} | run, agent=config)
+
+    def test_its_behaviour_flow_imitates_the_data(self, bandit_learner):
+        arrays = bandit_learner.learner.state_arrays(0)
+        assert_imitates(load_policy(self.options(**self.bandit), (2,), 1, arrays, "behaviour_flow"))

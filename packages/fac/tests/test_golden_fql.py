@@ -4,6 +4,7 @@ import jax
 import pytest
 
 from offlow_core.jax.encoders import Impala
+from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.state_arrays import to_arrays
 from offlow_core.testing.golden import (
     GoldenCase,
@@ -14,14 +15,13 @@ from offlow_core.testing.golden import (
     load_case,
 )
 from offlow_fac.config import FqlConfig
-from offlow_fac.fql import Fql, FqlState
-from offlow_fac.fql_losses import FqlNoise
+from offlow_fac.fql import Fql, FqlNoise
 
 CASES = [load_case(path) for path in case_files(__file__, "fql")]
 
 
 @jax.jit(static_argnums=0)
-def step(agent: Fql, state: FqlState, batch: dict, noise: FqlNoise) -> tuple:
+def step(agent: Fql, state: JointState, batch: dict, noise: FqlNoise) -> tuple:
     gradients, parts = agent.gradients(state, batch, noise)
     state, report = agent.update(state, batch, noise)
     return state, gradients, {**parts, **report()}
@@ -41,6 +41,4 @@ def test_updates(case: GoldenCase):
         assert_expected(case, suffix, found)
         if suffix == "":
             assert_gradients(case, to_arrays(gradients))
-        assert_parameters(
-            case, suffix, to_arrays({**state.params, "target_critic": state.target_critic}), agent.config.lr
-        )
+        assert_parameters(case, suffix, to_arrays({**state.params, "target_critic": state.target}), agent.config.lr)

@@ -13,6 +13,7 @@ COMMANDS = {
     ("data", "download"): ("offlow_core.commands.data_download", "fetch datasets before they are needed"),
     ("data", "validate"): ("offlow_core.commands.data_validate", "look for faults in a dataset or a file"),
     ("data", "convert"): ("offlow_core.commands.data_convert", "write a dataset in another format"),
+    ("data", "iav"): ("offlow_core.commands.data_iav", "estimate how much actions differ in alike states (for DeFlow)"),
     ("data", "collect"): (
         "offlow_core.commands.data_collect",
         "make an OGBench data set with the scripted oracles of the ogbench package",

@@ -18,6 +18,23 @@ def check(config: Any, name: str, accepts: Callable[[Any], bool], expected: str)
         raise OptionError(f"{name} must be {expected}, got {value!r}")
 
 
+def check_positive(config: Any, *names: str) -> None:
+    """Raise `OptionError` unless these fields are above 0."""
+    for name in names:
+        check(config, name, lambda value: value > 0, "above 0")
+
+
+def check_widths(config: Any, *names: str) -> None:
+    """Raise `OptionError` unless these fields are layer widths."""
+    for name in names:
+        check(
+            config,
+            name,
+            lambda value: isinstance(value, tuple) and len(value) > 0 and all(width > 0 for width in value),
+            "a tuple of one or more positive layer widths",
+        )
+
+
 def check_choices(config: Any) -> None:
     """Raise `OptionError` unless every `Literal` field of the dataclass `config` holds one of its choices."""
     hints = get_type_hints(type(config))
@@ -28,11 +45,11 @@ def check_choices(config: Any) -> None:
 
 
 def literal_choices(hint: Any) -> tuple[Any, ...]:
-    """Values that a `Literal` (or a union of a `Literal` and None) admits; empty for any other type."""
+    """Values that a `Literal` (or its union with None) admits; empty where other values are admitted too."""
     if get_origin(hint) is Literal:
         return get_args(hint)
     members = get_args(hint)
     literals = [member for member in members if get_origin(member) is Literal]
-    if not literals:
+    if not literals or set(members) - {literals[0], type(None)}:
         return ()
     return get_args(literals[0]) + ((None,) if type(None) in members else ())

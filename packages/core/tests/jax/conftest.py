@@ -45,8 +45,6 @@ def images() -> Transitions:
 @pytest.fixture(scope="session", autouse=True)
 def compile_equal_programs_once(tmp_path_factory):
     """Most of the time of these tests is compilation, much of it of programs that another learner has compiled."""
-    import jax
+    from offlow_core.testing.jax_agents import share_compiled_programs
 
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    share_compiled_programs(tmp_path_factory.mktemp("programs"))

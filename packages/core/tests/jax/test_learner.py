@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from offlow_core.data.transitions import Dataset
+from offlow_core.jax.acting import ActionRule, jitted_policy
 from offlow_core.jax.device_data import Sampler
-from offlow_core.jax.learner import JaxLearner, jitted_policy
+from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.phases import OfflinePhase
 
 
@@ -26,6 +27,9 @@ def init(key: jax.Array) -> Toy:
 
 def act(state: Toy, observations: jax.Array, z: jax.Array) -> jax.Array:
     return state.value + observations[:, :2] + z
+
+
+RULE = ActionRule(act, (1,))
 
 
 def update(state: Toy, batch: dict, key: jax.Array) -> tuple:
@@ -59,7 +63,7 @@ class Shelf:
 def make_learner(data, seeds=(0, 1), store=None, validation=None) -> JaxLearner:
     first = OfflinePhase("first", -3, 3, update=update, batch_size=2, store=store)
     second = OfflinePhase("second", 0, 5, update=update, batch_size=2, prepare=prepare, validate=validate)
-    return JaxLearner(init, act, [first, second], Dataset(data, validation, {}), seeds, Sampler())
+    return JaxLearner(init, RULE, RULE, [first, second], Dataset(data, validation, {}), seeds, Sampler())
 
 
 def test_phases_hand_over_and_metrics_are_per_seed(states):
@@ -171,7 +175,7 @@ def test_the_policy_survives_further_training(states):
 
 
 def test_noise_is_standard_normal():
-    policy = jitted_policy(lambda state, observations, z: z, 2)
+    policy = jitted_policy(ActionRule(lambda state, observations, z: z, (2,)))
     seeds = np.stack([np.arange(4000), np.zeros(4000)], 1).astype(np.uint32)
     z = np.asarray(policy(None, np.zeros((4000, 1), np.float32), seeds))
     assert np.abs(z.mean(0)).max() < 0.06

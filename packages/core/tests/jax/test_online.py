@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from offlow_core.data.transitions import Dataset, Transitions
+from offlow_core.jax.acting import ActionRule
 from offlow_core.jax.device_data import Sampler
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.online import OnlinePhase
@@ -53,6 +54,9 @@ def act(state: Toy, observations: jax.Array, z: jax.Array) -> jax.Array:
     return jnp.clip(state.bias + 0.1 * observations[:, :2] + z, -1, 1)
 
 
+RULE = ActionRule(act, (1,))
+
+
 def update(state: Toy, batch: dict, key: jax.Array) -> tuple:
     noise = jax.random.normal(key, (2,))
     bias = 0.9 * state.bias + 0.1 * batch["actions"].mean(0) + 0.01 * noise
@@ -83,7 +87,7 @@ def make_learner(seeds: tuple[int, ...] = (3,), *, balanced: bool = False, buffe
             balanced=balanced,
         ),
     ]
-    return JaxLearner(init, act, phases, dataset(), seeds, Sampler())
+    return JaxLearner(init, RULE, RULE, phases, dataset(), seeds, Sampler())
 
 
 def advance(learner: JaxLearner, phase: Phase, start: int, *cuts: int) -> None:

@@ -4,8 +4,8 @@ import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from offlow_core.option_checks import OptionError, check, check_choices
-from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions
+from offlow_core.option_checks import check, check_choices, check_positive, check_widths
+from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
 Encoder = Literal["impala", "impala_small", "impala_large", "impala_debug"]
@@ -72,8 +72,8 @@ class FacConfig:
 
     def __post_init__(self) -> None:
         _check_shared(self)
-        _check_positive(self, "lr_bc", "logp_hutch_probes", "num_critics")
-        _check_widths(self, "bc_hidden_dims")
+        check_positive(self, "lr_bc", "logp_hutch_probes", "num_critics")
+        check_widths(self, "bc_hidden_dims")
         for name in ("fac_alpha", "fac_lambda"):
             check(self, name, lambda value: value >= 0, "at least 0")
         if self.use_cp and self.fac_threshold == "dataset_wide_constant" and self.logp_method != "exact":
@@ -144,7 +144,7 @@ class FacOptions(OnlineOptions, ImageOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_run(self)
+        refuse_images_online(self)
         check(self, "epoch_flow_proxy", lambda value: value >= 1, "at least 1")
         check(self, "bc_steps", lambda value: value is None or value >= 1, "at least 1, or None")
         check(self, "behaviour_flow_cache", lambda value: value != "", "a folder, auto or none")
@@ -163,38 +163,16 @@ class FqlOptions(OnlineOptions, ImageOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_run(self)
+        refuse_images_online(self)
 
 
 VARIANTS: dict[str, type[RunOptions]] = {"fac": FacOptions, "fql": FqlOptions}
 
 
-def _check_run(options: FacOptions | FqlOptions) -> None:
-    if options.online_steps > 0 and options.agent.encoder is not None:
-        raise OptionError("online_steps must be 0 with an image encoder: online training needs state observations")
-    if options.online_steps > 0 and options.frame_stack is not None:
-        raise OptionError("online_steps must be 0 with frame_stack: the replay buffer holds single observations")
-
-
 def _check_shared(config: FacConfig | FqlConfig) -> None:
     check_choices(config)
-    _check_positive(config, "lr", "batch_size", "flow_steps")
-    _check_widths(config, "actor_hidden_dims", "value_hidden_dims")
+    check_positive(config, "lr", "batch_size", "flow_steps")
+    check_widths(config, "actor_hidden_dims", "value_hidden_dims")
     check(config, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
     check(config, "tau", lambda value: 0 < value <= 1, "above 0 and at most 1")
     check(config, "q_norm_epsilon", lambda value: value >= 0, "at least 0")
-
-
-def _check_positive(config: FacConfig | FqlConfig, *names: str) -> None:
-    for name in names:
-        check(config, name, lambda value: value > 0, "above 0")
-
-
-def _check_widths(config: FacConfig | FqlConfig, *names: str) -> None:
-    for name in names:
-        check(
-            config,
-            name,
-            lambda value: isinstance(value, tuple) and len(value) > 0 and all(width > 0 for width in value),
-            "a tuple of one or more positive layer widths",
-        )

@@ -8,7 +8,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from offlow_core.jax.critics import encode, feature_dim, gradient_statistics, init_critic, moving_average, with_encoder
+from offlow_core.jax.critics import (
+    critic_metrics,
+    encode,
+    feature_dim,
+    gradient_statistics,
+    init_critic,
+    moving_average,
+    with_encoder,
+)
 from offlow_core.jax.encoders import Impala
 from offlow_core.jax.flows import flow_actions, log_density
 from offlow_core.jax.networks import Array, apply_mlp, init_mlp
@@ -176,13 +184,7 @@ class Fac:
 
 def actor_critic_metrics(parts: dict[str, Array]) -> dict[str, Array]:
     """Scalars for the log from the intermediates of the joint loss."""
-    q = parts["q_pred"]
-    metrics = {
-        "critic/critic_loss": parts["critic_loss"],
-        "critic/q_mean": q.mean(),
-        "critic/q_max": q.max(),
-        "critic/q_min": q.min(),
-    }
+    metrics = critic_metrics(parts)
     if "weight" in parts:
         metrics["critic/penalty_mean"] = parts["penalty_mean"]
         densities = {

@@ -58,6 +58,44 @@ def bellman_target(rewards: Array, masks: Array, next_values: Array, discount: f
     return rewards + discount * masks * next_values
 
 
+def q_learning_loss(
+    critic: tuple[Module, Array],
+    target_critic: Module,
+    encoder: Impala | None,
+    batch: dict[str, Array],
+    next_actions: Array,
+    *,
+    discount: float,
+    q_agg: Literal["min", "mean"],
+) -> tuple[Array, dict[str, Array]]:
+    """mean over members and batch of (Q_j(s, a) - r - discount * mask * agg_j Q'_j(s', a'))^2, and what went into it.
+
+    `critic` is its parameters and its features [B, d] of s; a' [B, A] are constants.
+    """
+    next_qs = critic_values(target_critic, encode(encoder, target_critic, batch["next_observations"]), next_actions)
+    target = bellman_target(batch["rewards"], batch["masks"], aggregate(next_qs, q_agg), discount)
+    q = critic_values(*critic, batch["actions"])
+    loss = jnp.mean((q - target) ** 2)
+    return loss, {
+        "next_actions": next_actions,
+        "next_qs": next_qs,
+        "target_q": target,
+        "q_pred": q,
+        "critic_loss": loss,
+    }
+
+
+def critic_metrics(parts: dict[str, Array]) -> dict[str, Array]:
+    """Scalars for the log from a critic's loss and values Q_j(s, a) [members, B]."""
+    q = parts["q_pred"]
+    return {
+        "critic/critic_loss": parts["critic_loss"],
+        "critic/q_mean": q.mean(),
+        "critic/q_max": q.max(),
+        "critic/q_min": q.min(),
+    }
+
+
 def scaled_q_loss(values: Array, *, normalize: bool, epsilon: float = 0.0) -> Array:
     """-mean Q over the batch [B], divided by the (constant) mean |Q| if asked."""
     loss = -values.mean()

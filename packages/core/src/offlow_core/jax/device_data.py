@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from offlow_core.data.transitions import Transitions
 from offlow_core.jax.networks import Array
+from offlow_core.option_checks import OptionError
 
 Batch = dict[str, Array]
 
@@ -75,6 +76,14 @@ class Sampler:
 
     def _stack(self, observations: Array, rows: Array) -> Array:
         return jnp.concatenate([observations[rows[:, j]] for j in range(self.frame_stack)], axis=-1)
+
+
+def make_sampler(transitions: Transitions, *, frame_stack: int | None, p_aug: float | None) -> Sampler:
+    """The sampler that the options of a run ask for; `OptionError` if they ask for crops of state vectors."""
+    images = transitions.observations.ndim == 4
+    if p_aug and not images:
+        raise OptionError("p_aug crops images, but the task's observations are state vectors; leave --p_aug out")
+    return Sampler(frame_stack=frame_stack or 1, crop_probability=p_aug or 0.0)
 
 
 def augment(batch: Batch, key: Array, probability: float, padding: int = CROP_PADDING) -> Batch:

@@ -12,11 +12,14 @@ import jax.numpy as jnp
 from offlow_core.jax.networks import Array, Params, activate, apply_mlp, depth, first_layer, rest_of_mlp
 
 
+def velocity_on_path(params: Params, features: Array, actions: Array, x0: Array, t: Array) -> Array:
+    """v(s, x_t, t) [B, A] where the straight path from x0 [B, A] to the actions is at time t [B, 1]."""
+    return apply_mlp(params, features, (1 - t) * x0 + t * actions, t)
+
+
 def flow_matching_loss(params: Params, features: Array, actions: Array, x0: Array, t: Array) -> Array:
-    """Mean over batch and dimensions of |v(s, x_t, t) - (a - x_0)|^2, x_t = (1 - t) x_0 + t a; x0 [B, A], t [B, 1]."""
-    x_t = (1 - t) * x0 + t * actions
-    velocity = apply_mlp(params, features, x_t, t)
-    return jnp.mean((velocity - (actions - x0)) ** 2)
+    """Mean over batch and dimensions of |v(s, x_t, t) - (a - x_0)|^2, x_t = (1 - t) x_0 + t a."""
+    return jnp.mean((velocity_on_path(params, features, actions, x0, t) - (actions - x0)) ** 2)
 
 
 class FlowCondition:

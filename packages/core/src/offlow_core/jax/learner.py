@@ -8,6 +8,7 @@ import numpy as np
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Policy
+from offlow_core.jax.acting import ActionRule, jitted_policy
 from offlow_core.jax.device import describe_device
 from offlow_core.jax.device_data import Sampler, to_device
 from offlow_core.jax.networks import Array
@@ -23,13 +24,14 @@ from offlow_core.training.saved_arrays import AGENT, STAGE, part_of
 class JaxLearner:
     """Trains the seeds of one agent through its phases; see `Learner` for the verbs.
 
-    `init(key)` makes a state, `act(state, observations, z)` is the policy for noise z [n, action_dim].
+    `init(key)` makes a state; `explore` acts in online training, `evaluate` when the policy is judged.
     """
 
     def __init__(
         self,
         init: Callable[[Array], Any],
-        act: Callable[[Any, Array, Array], Array],
+        explore: ActionRule,
+        evaluate: ActionRule,
         phases: Sequence[OfflinePhase | OnlinePhase],
         dataset: Dataset,
         seeds: Sequence[int],
@@ -38,8 +40,8 @@ class JaxLearner:
         self.phases, self.seeds, self.device = tuple(phases), tuple(seeds), describe_device()
         self.state = stack_seeds([init(stream_key(seed, "init")) for seed in seeds])
         validation = None if dataset.validation is None else to_device(dataset.validation)
-        self._around = Surroundings(self.seeds, to_device(dataset.train), validation, sampler, act)
-        self._policy = jitted_policy(act, dataset.train.actions.shape[1])
+        self._around = Surroundings(self.seeds, to_device(dataset.train), validation, sampler, explore)
+        self._policy = jitted_policy(evaluate)
         self._finite = jax.jit(all_finite)
         self._metrics: Metrics = {}
         self._stage: Stage | None = None
@@ -110,16 +112,6 @@ class JaxLearner:
             return False
         self.state = stack_seeds(stored)
         return True
-
-
-def jitted_policy(act: Callable[[Any, Array, Array], Array], action_dim: int) -> Callable:
-    """`act` as (state, observations, noise_seeds) -> actions: row i's noise comes from noise_seeds[i] alone."""
-
-    def policy(state: Any, observations: Array, noise_seeds: Array) -> Array:
-        keys = jax.random.wrap_key_data(noise_seeds)
-        return act(state, observations, jax.vmap(lambda key: jax.random.normal(key, (action_dim,)))(keys))
-
-    return jax.jit(policy)
 
 
 def _per_seed(metrics: Metrics, num_seeds: int) -> list[dict[str, float]]:

@@ -6,7 +6,7 @@ are passed as separate arrays and never concatenated, so that callers can keep t
 change.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 
@@ -15,6 +15,8 @@ import jax.numpy as jnp
 
 Array = jax.Array
 Params = dict[str, dict[str, Array]]
+Activation = Callable[[Params, int, Array], Array]
+"""(parameters of the network, number of the layer, its product) -> what the next layer sees."""
 
 LAYER_NORM_EPSILON = 1e-6
 
@@ -70,12 +72,12 @@ def first_layer(params: Params, *inputs: Array) -> Array:
     return total
 
 
-def rest_of_mlp(params: Params, pre_activation: Array) -> Array:
+def rest_of_mlp(params: Params, pre_activation: Array, activation: Activation = activate) -> Array:
     """All that follows the first layer's product."""
     x = pre_activation
     for i in range(1, depth(params)):
         dense = params[f"Dense_{i}"]
-        x = activate(params, i - 1, x) @ dense["kernel"] + dense["bias"]
+        x = activation(params, i - 1, x) @ dense["kernel"] + dense["bias"]
     return x
 
 

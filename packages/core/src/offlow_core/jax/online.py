@@ -98,11 +98,11 @@ class _OnlineStage:
 
 
 def _acting_program(around: Surroundings, num_seeds: int) -> Callable:
-    action_shape = around.train.actions.shape[1:]
+    rule = around.explore
 
     def act(state: Any, observation: Array, key: Array, number: Array) -> Array:
-        z = jax.random.normal(jax.random.fold_in(key, number), (1, *action_shape))
-        return around.act(state, observation[None], z)[0]
+        z = jax.random.normal(jax.random.fold_in(key, number), (1, *rule.noise_shape))
+        return rule.act(state, observation[None], z)[0]
 
     return jax.jit(over_seeds(act, num_seeds, shared=1))
 

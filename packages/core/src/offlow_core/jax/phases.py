@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from offlow_core.jax.acting import ActionRule
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.seed_axis import over_seeds
@@ -30,7 +31,7 @@ class Surroundings:
     train: DeviceTransitions
     validation: DeviceTransitions | None
     sampler: Sampler
-    act: Callable[[Any, Array, Array], Array]
+    explore: ActionRule
 
 
 class PhaseStore(Protocol):

@@ -1,12 +1,15 @@
-"""Whole training commands in tests: what they leave behind, and what is left when one is killed."""
+"""Whole training commands in tests: what they leave behind, what they say, what is left when one is killed."""
 
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
+import pytest
+
+from offlow_core.testing.comparisons import assert_identical
+from offlow_core.training.checkpoints import Checkpoint
 from offlow_core.training.run_directory import RunDirectory
 
 _KILLED = """
@@ -21,7 +24,8 @@ def advance_or_die(self, step, steps):
 learner.advance = advance_or_die
 importlib.import_module(main_module).main(words)
 """
-HEAVY = {"jax", "optax", "torch", "mujoco", "ogbench", "matplotlib", "wandb"}
+BACKENDS = ("jax", "torch")
+HEAVY = {*BACKENDS, "optax", "mujoco", "ogbench", "matplotlib", "wandb"}
 
 
 def runs_in(folder: Path) -> list[RunDirectory]:
@@ -29,13 +33,24 @@ def runs_in(folder: Path) -> list[RunDirectory]:
     return [RunDirectory.open(path.parent) for path in sorted(folder.glob("*/*/*/status.json"))]
 
 
-def run_until_killed(
-    learner: type, main_module: str, last: int, words: Sequence[str], env: Mapping[str, str] | None = None
-) -> None:
+def the_run_in(folder: Path) -> RunDirectory:
+    """The only run below a `--save_dir`."""
+    (run,) = runs_in(folder)
+    return run
+
+
+def refusal(command: Callable[[Sequence[str]], object], words: Sequence[str], capture: pytest.CaptureFixture) -> str:
+    """What a command that ends with status 2 says on stderr, with single spaces and without the frame of a box."""
+    with pytest.raises(SystemExit) as exit_:
+        command(words)
+    assert exit_.value.code == 2
+    return " ".join(capture.readouterr().err.replace("│", " ").split())
+
+
+def run_until_killed(learner: type, main_module: str, last: int, words: Sequence[str]) -> None:
     """Run a package's command in a process that dies of SIGKILL when a block starts at step `last` or later."""
     arguments = [learner.__module__, learner.__name__, main_module, str(last), *words]
-    command = [sys.executable, "-c", _KILLED, *arguments]
-    done = subprocess.run(command, check=False, env={**os.environ, **(env or {})})
+    done = subprocess.run([sys.executable, "-c", _KILLED, *arguments], check=False)
     assert done.returncode == -signal.SIGKILL
 
 
@@ -48,8 +63,23 @@ def assert_same_numbers(found: RunDirectory, expected: RunDirectory) -> None:
     assert mine.step == theirs.step
 
 
-def assert_imports_late(module: str) -> None:
-    """Importing a command's module, in a process of its own, leaves what takes seconds for when it is needed."""
-    script = f"import sys, {module}; heavy = {HEAVY} & set(sys.modules); assert not heavy, heavy"
+def assert_same_checkpoint(found: Checkpoint, expected: Checkpoint, *, besides: Collection[str] = ()) -> None:
+    """Two checkpoints hold the same, the arrays named in `besides` left aside."""
+    assert (found.step, found.meta) == (expected.step, expected.meta)
+    mine, theirs = (
+        {name: array for name, array in checkpoint.arrays.items() if name not in besides}
+        for checkpoint in (found, expected)
+    )
+    assert_identical(mine, theirs)
+
+
+def in_new_process(script: str) -> str:
+    """What a Python script prints that succeeds in a process of its own."""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def assert_imports_late(module: str) -> None:
+    """Importing a command's module, in a process of its own, leaves what takes seconds for when it is needed."""
+    in_new_process(f"import sys, {module}; heavy = {HEAVY} & set(sys.modules); assert not heavy, heavy")

@@ -57,6 +57,10 @@ class GoldenCase:
         sizes = self.config.get("encoder_kwargs")
         return None if sizes is None else {k: tuple(v) if isinstance(v, list) else v for k, v in sizes.items()}
 
+    def has(self, prefix: str) -> bool:
+        """Whether there are arrays below `prefix/`."""
+        return bool(self.group(prefix))
+
     @property
     def iterations(self) -> list[str]:
         """Suffixes of the recorded iterations: "", "_2", "_3"."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from offlow_core.option_checks import OptionError, literal_choices
 from offlow_core.suites.options import SuiteOptions
@@ -83,9 +83,11 @@ def _from_value(hint: Any, value: Any, path: str, newer: list[str]) -> Any:
             raise OptionError(f"{path} must be a list, got {value!r}")
         return tuple(_from_value(get_args(hint)[0], item, path, newer) for item in value)
     accepted = get_args(hint) or (hint,)
-    if type(value) in accepted:
+    words = [word for choice in accepted if get_origin(choice) is Literal for word in get_args(choice)]
+    accepted = [choice for choice in accepted if get_origin(choice) is not Literal]
+    if type(value) in accepted or value in words:
         return value
     if type(value) is int and float in accepted:  # JSON writers may drop the point of a whole number.
         return float(value)
-    expected = " or ".join("None" if choice is NoneType else choice.__name__ for choice in accepted)
+    expected = " or ".join([*("None" if choice is NoneType else choice.__name__ for choice in accepted), *words])
     raise OptionError(f"{path} must be {expected}, got {value!r}")

@@ -1,6 +1,7 @@
 """Command lines in the spellings that published READMEs use, read into one form: option name -> text."""
 
 import difflib
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
@@ -69,7 +70,8 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
     """Text of each option that `arguments` give; the last one counts.
 
     Accepts `--name=value` and `--name value`, underscores and hyphens, aliases, quotes that no shell removed,
-    `--flag`, `--no-flag` and `--flag=false|0`, and sequences as `(64,64)`, `64,64` or `64 64`.
+    `--flag`, `--no-flag` and `--flag=false|0`, sequences as `(64,64)`, `64,64` or `64 64`, and a space that is missing
+    before an option, which is said on stderr.
     Raises `OptionError` for anything else, naming the nearest options.
     """
     by_name = {name: option for option in options for name in option.spellings}
@@ -79,6 +81,8 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
         word = rest.popleft()
         if not word.startswith("--") or word == "--":
             raise OptionError(f"unexpected argument {word!r}; options are written --name=value")
+        word, glued = _separate(word, by_name)
+        rest.extendleft(glued)
         spelled, equals, value = word[2:].partition("=")
         name = spelled.replace("-", "_")
         option = by_name.get(name)
@@ -89,6 +93,15 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
         else:
             raise UnknownOptionError(name, _nearest(name, by_name))
     return given
+
+
+def _separate(word: str, by_name: Mapping[str, Option]) -> tuple[str, list[str]]:
+    """`--a=1--b=2`, where b is an option, as two words: published commands have such a slip."""
+    first, dashes, second = word[2:].partition("--")
+    if not dashes or "=" not in first or second.partition("=")[0].replace("-", "_") not in by_name:
+        return word, []
+    print(f"reading {word} as --{first} --{second}", file=sys.stderr)
+    return f"--{first}", [f"--{second}"]
 
 
 def _plain_text(option: Option, text: str) -> str:

@@ -118,6 +118,14 @@ class ImageOptions(RunOptions):
         check(self, "p_aug", lambda value: value is None or 0 <= value <= 1, "between 0 and 1, or None")
 
 
+def refuse_images_online(options: RunOptions) -> None:
+    """Raise `OptionError` for online training of an agent that looks at images; `options.agent` has an `encoder`."""
+    if options.online_steps > 0 and options.agent.encoder is not None:
+        raise OptionError("online_steps must be 0 with an image encoder: online training needs state observations")
+    if options.online_steps > 0 and options.frame_stack is not None:
+        raise OptionError("online_steps must be 0 with frame_stack: the replay buffer holds single observations")
+
+
 _COUNTS_FROM_ZERO = (
     "seed",
     "offline_steps",

@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 
@@ -42,3 +43,11 @@ class PresetTable:
         matches = difflib.get_close_matches(name, self.rows, n=3, cutoff=0.6)
         nearest = f"the nearest published tasks: {', '.join(matches)}; " if matches else ""
         return f"{nearest}leave --preset out to start from the defaults"
+
+
+def find_table(folder: Traversable, titles: Mapping[tuple[str, str], str], name: str, agent: str) -> PresetTable:
+    """The table `<agent>_<name>.csv` of a package's folder; `titles` tells which (name, agent) there are."""
+    if (name, agent) not in titles:
+        known = ", ".join(f"--preset {preset} --agent {agent}" for preset, agent in titles)
+        raise OptionError(f"there is no preset {name!r} for {agent}; there are: {known}")
+    return PresetTable.read(folder / f"{agent}_{name}.csv", titles[name, agent])

@@ -39,6 +39,8 @@ class Program:
     make_learner: Callable[[RunOptions, Dataset, Task], Learner]
     packages: Sequence[str]
     selection: Callable[[RunOptions], ModelSelection] = lambda options: LastModel()
+    from_data: Callable[[RunOptions, Dataset, Task], RunOptions] = lambda options, dataset, task: options
+    """The options with numbers in place of what they leave to the data; the manifest records these numbers."""
 
 
 def run_training(command: ParsedCommand, program: Program) -> int:
@@ -61,10 +63,13 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     dataset = task.load_dataset()
     check_same_data(runs, dataset)
     print(describe(task, dataset), file=sys.stderr)
-    learner = program.make_learner(options, dataset, task)
+    complete = program.from_data(options, dataset, task)
+    learner = program.make_learner(complete, dataset, task)
     stack.callback(learner.close)
     if not runs:
-        new = create_runs(options, task, make_manifest(program, learner, task, dataset), learner.seeds)
+        manifest = make_manifest(program, learner, task, dataset)
+        manifest["from_data"] = _differences(to_json(options), to_json(complete))
+        new = create_runs(options, task, manifest, learner.seeds)
         runs = [stack.enter_context(run) for run in new]
     stack.enter_context(_ending_recorded(runs))
     evaluator = _make_evaluator(task, options, stack)
@@ -200,6 +205,17 @@ def make_manifest(program: Program, learner: Learner, task: Task, dataset: Datas
         packages=program.packages, device=learner.device, dataset=origin, semantics=task.semantics()
     )
     return {**manifest, "session": uuid.uuid4().hex}
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Entries of `after` that differ from `before`, nested ones under dotted names."""
+    found: dict[str, Any] = {}
+    for name, value in after.items():
+        if isinstance(value, Mapping):
+            found |= _differences(before[name], value, f"{prefix}{name}.")
+        elif value != before[name]:
+            found[prefix + name] = value
+    return found
 
 
 def create_runs(

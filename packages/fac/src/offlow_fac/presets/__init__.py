@@ -3,8 +3,7 @@
 from functools import cache
 from importlib.resources import files
 
-from offlow_core.option_checks import OptionError
-from offlow_core.training.preset_table import PresetTable
+from offlow_core.training.preset_table import PresetTable, find_table
 
 _TITLES = {
     ("paper", "fac"): "published FAC settings",
@@ -21,7 +20,4 @@ def preset(name: str, agent: str, task: str) -> dict[str, str]:
 @cache
 def table(name: str, agent: str) -> PresetTable:
     """The table of preset `name` for `agent`, one row per published task."""
-    if (name, agent) not in _TITLES:
-        known = ", ".join(f"--preset {preset} --agent {agent}" for preset, agent in _TITLES)
-        raise OptionError(f"there is no preset {name!r} for {agent}; there are: {known}")
-    return PresetTable.read(files(__name__) / f"{agent}_{name}.csv", _TITLES[name, agent])
+    return find_table(files(__name__), _TITLES, name, agent)

@@ -4,10 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from offlow_core.jax.networks import Array
-from offlow_fac.config import FacConfig
-from offlow_fac.fac import FacState
-from offlow_fac.fac_losses import ActorCriticNoise, out_of_support_weight
-from offlow_fac.testing.plain import (
+from offlow_core.testing.plain_jax import (
     Batch,
     Metrics,
     PlainState,
@@ -20,11 +17,14 @@ from offlow_fac.testing.plain import (
     q_loss,
     values,
 )
+from offlow_fac.config import FacConfig
+from offlow_fac.fac import FacState
+from offlow_fac.fac_losses import ActorCriticNoise, out_of_support_weight
 
 
 def plain_state(state: FacState, config: FacConfig, key: Array) -> PlainState:
     """The plain form of an agent's parameters, with fresh moments."""
-    return create(state.params, state.target_critic, state.behaviour, key, config.lr)
+    return create(state.params, {"target_critic": state.target_critic}, state.behaviour, key, config.lr)
 
 
 def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, ActorCriticNoise]:
@@ -50,7 +50,7 @@ def update_with(
         return critic_loss + actor_loss, critic_metrics | actor_metrics
 
     params, optimizer, metrics = adam_step(loss, state, config.lr)
-    params = follow(params, params["critic"], config.tau)
+    params = follow(params, "target_critic", params["critic"], config.tau)
     return state._replace(params=params, optimizer=optimizer), metrics
 
 

@@ -3,27 +3,27 @@
 import jax
 import jax.numpy as jnp
 
+from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.networks import Array
-from offlow_fac.config import FqlConfig
-from offlow_fac.fql import FqlState
-from offlow_fac.fql_losses import FqlNoise
-from offlow_fac.testing.plain import (
+from offlow_core.jax.one_step_actor import OneStepNoise
+from offlow_core.testing.plain_jax import (
     Batch,
     Metrics,
     PlainState,
     adam_step,
     create,
-    flow_actions,
     follow,
     network,
-    q_loss,
+    one_step_actor_loss,
     values,
 )
+from offlow_fac.config import FqlConfig
+from offlow_fac.fql import FqlNoise
 
 
-def plain_state(state: FqlState, config: FqlConfig, key: Array) -> PlainState:
+def plain_state(state: JointState, config: FqlConfig, key: Array) -> PlainState:
     """The plain form of an agent's parameters, with fresh moments."""
-    return create(state.params, state.target_critic, {}, key, config.lr)
+    return create(state.params, {"target_critic": state.target}, {}, key, config.lr)
 
 
 def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, FqlNoise]:
@@ -44,11 +44,15 @@ def update_with(state: PlainState, batch: Batch, noise: FqlNoise, config: FqlCon
 
     def loss(params: dict) -> tuple[Array, Metrics]:
         critic_loss, critic_metrics = _critic_loss(params, state.params, batch, noise, config)
-        actor_loss, actor_metrics = _actor_loss(params, state.params, batch, noise, config)
-        return critic_loss + actor_loss, critic_metrics | actor_metrics
+        draws = OneStepNoise(noise.x0, noise.t, noise.actor)
+        weights = {"alpha": config.alpha, "flow_steps": config.flow_steps, "normalize": config.normalize_q_loss}
+        actor_loss, actor_metrics = one_step_actor_loss(params, state.params, batch, draws, **weights)
+        sampled = network(state.params["actor_onestep_flow"]["mlp"], batch["observations"], noise.mse_action)
+        mse = jnp.mean((jnp.clip(sampled, -1, 1) - batch["actions"]) ** 2)
+        return critic_loss + actor_loss, critic_metrics | actor_metrics | {"actor/mse": mse}
 
     params, optimizer, metrics = adam_step(loss, state, config.lr)
-    params = follow(params, state.params["critic"], config.tau)
+    params = follow(params, "target_critic", state.params["critic"], config.tau)
     return state._replace(params=params, optimizer=optimizer), metrics
 
 
@@ -64,30 +68,3 @@ def _critic_loss(
     loss = jnp.mean((q - target) ** 2)
     metrics = {"critic_loss": loss, "q_mean": q.mean(), "q_max": q.max(), "q_min": q.min()}
     return loss, {f"critic/{name}": value for name, value in metrics.items()}
-
-
-def _actor_loss(
-    params: dict, constant: dict, batch: Batch, noise: FqlNoise, config: FqlConfig
-) -> tuple[Array, Metrics]:
-    observations = batch["observations"]
-    x_t = (1 - noise.t) * noise.x0 + noise.t * batch["actions"]
-    velocity = network(params["actor_bc_flow"]["mlp"], observations, x_t, noise.t)
-    bc_flow_loss = jnp.mean((velocity - (batch["actions"] - noise.x0)) ** 2)
-
-    actions = network(params["actor_onestep_flow"]["mlp"], observations, noise.actor)
-    flow_target = flow_actions(constant["actor_bc_flow"]["mlp"], observations, noise.actor, config.flow_steps)
-    distill_loss = jnp.mean((actions - flow_target) ** 2)
-    q = values(constant["critic"], observations, jnp.clip(actions, -1, 1)).mean(0)
-    q_term = q_loss(q, normalize=config.normalize_q_loss)
-
-    loss = bc_flow_loss + config.alpha * distill_loss + q_term
-    sampled = jnp.clip(network(constant["actor_onestep_flow"]["mlp"], observations, noise.mse_action), -1, 1)
-    metrics = {
-        "actor_loss": loss,
-        "bc_flow_loss": bc_flow_loss,
-        "distill_loss": distill_loss,
-        "q_loss": q_term,
-        "q": q.mean(),
-        "mse": jnp.mean((sampled - batch["actions"]) ** 2),
-    }
-    return loss, {f"actor/{name}": value for name, value in metrics.items()}

@@ -1,0 +1,132 @@
+"""Agents that train all their networks by one loss and one Adam, offline and online alike."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from offlow_core.jax.critics import gradient_statistics, moving_average
+from offlow_core.jax.device_data import Batch
+from offlow_core.jax.encoders import Impala
+from offlow_core.jax.networks import Array
+from offlow_core.jax.online import OnlinePhase
+from offlow_core.jax.phases import OfflinePhase
+from offlow_core.jax.updates import Metrics, Report
+from offlow_core.suites.task import Task
+from offlow_core.training.options import OnlineOptions
+
+
+class JointState(NamedTuple):
+    """All that training changes. The target has no optimizer: it only follows its source. Updates count from 1."""
+
+    params: dict
+    target: dict
+    optimizer: optax.OptState
+    next_update: Array
+
+
+@dataclass(frozen=True)
+class JointAgent(ABC):
+    """The agent for one task: configuration, shapes and the image encoder, if any. A subclass brings the losses.
+
+    `config` has lr, tau and batch_size; the noise of an update is a tuple with a field `mse_action` [B, A].
+    """
+
+    config: Any
+    observation_shape: tuple[int, ...]
+    action_dim: int
+    encoder: Impala | None = None
+
+    target_source: ClassVar[str]
+    """The module that the target follows."""
+
+    @abstractmethod
+    def init_params(self, key: Array) -> dict:
+        """Fresh modules, without the target."""
+
+    @abstractmethod
+    def draw_noise(self, key: Array, batch_size: int) -> Any:
+        """Fresh draws for one update."""
+
+    @abstractmethod
+    def loss(self, params: dict, state: JointState, batch: Batch, noise: Any) -> tuple[Array, dict[str, Array]]:
+        """The joint loss of `params`, everything in `state` being constant, and its intermediate arrays."""
+
+    @abstractmethod
+    def metrics(self, parts: dict[str, Array]) -> Metrics:
+        """Scalars for the log from those arrays."""
+
+    @abstractmethod
+    def sample_actions(self, params: dict, observations: Array, z: Array) -> Array:
+        """The policy's actions [B, A] for observations [B, ...] and noise [B, A]."""
+
+    @cached_property
+    def _adam(self) -> optax.GradientTransformation:
+        return optax.adam(self.config.lr)
+
+    def init(self, key: Array) -> JointState:
+        """A fresh state; the target starts as a copy of its source."""
+        params = self.init_params(key)
+        return self.with_fresh_optimizer(params, jax.tree.map(jnp.copy, params[self.target_source]))
+
+    def with_fresh_optimizer(self, params: dict, target: dict, next_update: int = 1) -> JointState:
+        """A state with the given parameters and zero Adam moments."""
+        return JointState(params, target, self._adam.init(params), jnp.asarray(next_update, jnp.int32))
+
+    def update(self, state: JointState, batch: Batch, noise: Any) -> tuple[JointState, Report]:
+        """One Adam step; the target follows its source as it was *before* the step, as in the official codes."""
+        gradients, parts = self.gradients(state, batch, noise)
+        updates, optimizer = self._adam.update(gradients, state.optimizer)
+        params = self.constrain(optax.apply_updates(state.params, updates), state)
+        target = moving_average(state.target, state.params[self.target_source], self.config.tau)
+
+        def report() -> Metrics:
+            error = self.action_error(state.params, batch, noise.mse_action)
+            return {**self.metrics(parts), "actor/mse": error, **gradient_statistics(gradients)}
+
+        return JointState(params, target, optimizer, state.next_update + 1), report
+
+    def constrain(self, params: dict, state: JointState) -> dict:
+        """What becomes of the parameters that Adam proposes; here, everything."""
+        return params
+
+    def gradients(self, state: JointState, batch: Batch, noise: Any) -> tuple[dict, dict[str, Array]]:
+        """Gradients of the joint loss and its intermediate arrays."""
+        return jax.grad(self.loss, has_aux=True)(state.params, state, batch, noise)
+
+    def loss_metrics(self, state: JointState, batch: Batch, noise: Any) -> Metrics:
+        """The losses of a batch, without an update."""
+        return self.metrics(self.loss(state.params, state, batch, noise)[1])
+
+    def action_error(self, params: dict, batch: Batch, z: Array) -> Array:
+        """Mean squared distance of the policy's actions from the dataset's; for the log only."""
+        return jnp.mean((self.sample_actions(params, batch["observations"], z) - batch["actions"]) ** 2)
+
+
+def joint_phases(agent: JointAgent, options: OnlineOptions, task: Task) -> list[OfflinePhase | OnlinePhase]:
+    """Updates on the dataset, then the same updates between environment steps, if any."""
+    batch_size = agent.config.batch_size
+
+    def update(state: JointState, batch: Batch, key: Array) -> tuple[JointState, Report]:
+        return agent.update(state, batch, agent.draw_noise(key, batch_size))
+
+    def validate(state: JointState, batch: Batch, key: Array) -> Metrics:
+        return agent.loss_metrics(state, batch, agent.draw_noise(key, batch_size))
+
+    offline = OfflinePhase("offline", 0, options.offline_steps, update=update, batch_size=batch_size, validate=validate)
+    online = OnlinePhase(
+        "online",
+        first_step=options.offline_steps,
+        steps=options.online_steps,
+        update=update,
+        batch_size=batch_size,
+        make_environment=task.make_environment,
+        reward_shift=task.reward_shift,
+        buffer_size=options.buffer_size,
+        balanced=options.balanced_sampling,
+    )
+    return [offline, online]

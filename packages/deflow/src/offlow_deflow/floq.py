@@ -1,0 +1,95 @@
+"""floq: Flow Q-learning's one-step actor with a flow over returns as the critic (arXiv 2509.06863)."""
+
+from typing import ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from offlow_core.jax.behaviour_flow import behaviour_condition, init_behaviour_flow
+from offlow_core.jax.critics import init_critic
+from offlow_core.jax.device_data import Batch
+from offlow_core.jax.flows import flow_actions
+from offlow_core.jax.joint_training import JointAgent, JointState
+from offlow_core.jax.networks import Array
+from offlow_core.jax.one_step_actor import (
+    OneStepNoise,
+    distilled_actor_loss,
+    init_one_step_actor,
+    one_step_actions,
+    one_step_metrics,
+)
+from offlow_core.jax.updates import Metrics
+from offlow_deflow.return_flow import init_return_flow
+from offlow_deflow.return_flow_losses import ReturnNoise, draw_return_noise, return_flow_loss, return_flow_metrics
+
+
+class FloqNoise(NamedTuple):
+    """Draws of one update: next_action [B R, A], those of the returns, then those of the actor [B, A], t [B, 1]."""
+
+    next_action: Array
+    returns: ReturnNoise
+    x0: Array
+    t: Array
+    actor: Array
+    mse_action: Array
+
+
+class Floq(JointAgent):
+    """The agent. State observations only."""
+
+    target_source: ClassVar[str] = "floq"
+
+    def init_params(self, key: Array) -> dict:
+        config, critic_key, floq_key, actor_key, flow_key = self.config, *jax.random.split(key, 4)
+        value = {"hidden_dims": config.value_hidden_dims, "layer_norm": config.layer_norm}
+        policy = {"hidden_dims": config.actor_hidden_dims, "layer_norm": config.actor_layer_norm}
+        sizes = (None, self.observation_shape, self.action_dim)
+        return {
+            "critic": init_critic(critic_key, *sizes, members=config.distill_num_ensembles, **value),
+            "floq": init_return_flow(floq_key, self.observation_shape[0] + self.action_dim, config),
+            **init_one_step_actor(actor_key, *sizes, **policy),
+            **init_behaviour_flow(flow_key, *sizes, **policy),
+        }
+
+    def draw_noise(self, key: Array, batch_size: int) -> FloqNoise:
+        next_key, returns_key, normal_key, t_key = jax.random.split(key, 4)
+        rows = batch_size * self.config.noise_samples
+        draws = jax.random.normal(normal_key, (3, batch_size, self.action_dim))
+        return FloqNoise(
+            jax.random.normal(next_key, (rows, self.action_dim)),
+            draw_return_noise(returns_key, rows),
+            draws[0],
+            jax.random.uniform(t_key, (batch_size, 1)),
+            draws[1],
+            draws[2],
+        )
+
+    def loss(self, params: dict, state: JointState, batch: Batch, noise: FloqNoise) -> tuple[Array, dict[str, Array]]:
+        config = self.config
+        next_observations = jnp.repeat(batch["next_observations"], config.noise_samples, axis=0)
+        next_actions = self.sample_actions(state.params, next_observations, noise.next_action)
+        critic_loss, critic_parts = return_flow_loss(params, state.target, batch, next_actions, noise.returns, config)
+        loss, parts = distilled_actor_loss(
+            params,
+            (jax.lax.stop_gradient(params["critic"]), batch["observations"]),
+            batch,
+            OneStepNoise(noise.x0, noise.t, noise.actor),
+            None,
+            alpha=config.alpha,
+            flow_steps=config.actor_flow_steps,
+            normalize_q_loss=config.normalize_q_loss,
+            q_norm_epsilon=config.q_norm_epsilon,
+        )
+        total = critic_loss + loss
+        return total, {**critic_parts, **parts, "total_loss": total}
+
+    def metrics(self, parts: dict[str, Array]) -> Metrics:
+        return return_flow_metrics(parts) | one_step_metrics(parts)
+
+    def sample_actions(self, params: dict, observations: Array, z: Array) -> Array:
+        """The one-step policy clip(mu(s, z)) [B, A]."""
+        return jnp.clip(one_step_actions(params, None, observations, z), -1, 1)
+
+    def sample_behaviour(self, state: JointState, observations: Array, z: Array) -> Array:
+        """The behaviour flow's actions [B, A]."""
+        return flow_actions(behaviour_condition(state.params, None, observations), z, self.config.actor_flow_steps)
