@@ -117,6 +117,7 @@ class TestCommand(CommandBattery):
         ("--agent=deflowvf --preset=paper --env_name=pen-human-v1", "no suggested DeFlow-VF settings"),
         ("--agent=floq --p_aug=0.5", "is an option of --agent deflow, not of floq"),
         ("--online_steps=5 --agent.encoder=impala", "online_steps must be 0 with an image encoder"),
+        ("--agent=floq --frame_stack=3 --online_steps=5", "online_steps must be 0 with frame_stack"),
         ("--agent.action_selection=best", "action_selection"),
     )
 

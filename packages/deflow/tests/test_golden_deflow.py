@@ -7,6 +7,7 @@ import pytest
 
 from offlow_core.data.transitions import Transitions
 from offlow_core.jax.device_data import Sampler, crop, to_device
+from offlow_core.jax.joint_noise import JointNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.state_arrays import to_arrays
 from offlow_core.testing.golden import (
@@ -19,7 +20,7 @@ from offlow_core.testing.golden import (
 )
 from offlow_deflow.action_selection import best_sample, repeated_refinement
 from offlow_deflow.config import DeFlowConfig
-from offlow_deflow.deflow import DeFlow, DeFlowNoise
+from offlow_deflow.deflow import DeFlow
 from offlow_deflow.testing.recorded import make_agent, named, state_of
 
 CASES = [load_case(path) for path in case_files(__file__, "deflow")]
@@ -36,7 +37,7 @@ def test_every_case_is_checked_for_something():
 
 
 @jax.jit(static_argnums=0)
-def step(agent: DeFlow, state: JointState, batch: dict, noise: DeFlowNoise) -> tuple:
+def step(agent: DeFlow, state: JointState, batch: dict, noise: JointNoise) -> tuple:
     gradients, parts = agent.gradients(state, batch, noise)
     state, report = agent.update(state, batch, noise)
     return state, gradients, {**parts, "q": parts["q_pred"], **report()}
@@ -50,7 +51,7 @@ def test_updates(case: GoldenCase):
         noise = case.group(f"noise{suffix}")
         names = ("next_action", "bc_x0", "bc_t", "base_action", "metric_action")
         state, gradients, found = step(
-            agent, state, case.group(f"batch{suffix}"), DeFlowNoise(*(noise[name] for name in names))
+            agent, state, case.group(f"batch{suffix}"), JointNoise(*(noise[name] for name in names))
         )
         assert_expected(case, suffix, found)
         if suffix == "":

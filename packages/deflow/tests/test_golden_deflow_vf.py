@@ -14,15 +14,15 @@ from offlow_core.testing.golden import (
     load_case,
 )
 from offlow_deflow.config import DeFlowVfConfig
-from offlow_deflow.deflow_vf import DeFlowVf, DeFlowVfNoise
-from offlow_deflow.return_flow_losses import ReturnNoise
+from offlow_deflow.deflow_vf import DeFlowVf
+from offlow_deflow.return_flow_losses import FlowCriticNoise, ReturnNoise
 from offlow_deflow.testing.recorded import make_agent, named, state_of
 
 CASES = [load_case(path) for path in case_files(__file__, "deflowvf")]
 
 
 @jax.jit(static_argnums=0)
-def step(agent: DeFlowVf, state: JointState, batch: dict, noise: DeFlowVfNoise) -> tuple:
+def step(agent: DeFlowVf, state: JointState, batch: dict, noise: FlowCriticNoise) -> tuple:
     gradients, parts = agent.gradients(state, batch, noise)
     state, report = agent.update(state, batch, noise)
     return state, gradients, {**parts, "q": parts["q_pred"], **report()}
@@ -36,7 +36,7 @@ def test_updates(case: GoldenCase):
         noise = case.group(f"noise{suffix}")
         returns = ReturnNoise(noise["next_return_ratio"], noise["return_ratio"], noise["return_t"])
         actor = (noise[name] for name in ("bc_x0", "bc_t", "base_action", "metric_action"))
-        draws = DeFlowVfNoise(noise["next_action"], returns, *actor)
+        draws = FlowCriticNoise(noise["next_action"], returns, *actor)
         state, gradients, found = step(agent, state, case.group(f"batch{suffix}"), draws)
         assert_expected(case, suffix, found)
         if suffix == "":

@@ -6,7 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from offlow_core.data.action_variance import estimate_action_variance
 from offlow_core.data.transitions import Dataset
+from offlow_core.data.validation import DatasetError
 from offlow_core.option_checks import OptionError
 from offlow_core.testing.comparisons import assert_identical
 from offlow_core.testing.learner_battery import LearnerBattery, go_through, moments
@@ -66,8 +68,9 @@ class TestDeFlowVf(LearnerBattery):
         return DeFlowVfOptions(**RUN | run, agent=config)
 
 
+@pytest.mark.slow
 class TestFloq(LearnerBattery):
-    """floq."""
+    """floq, whose actor is Flow Q-learning's and whose critic DeFlow-VF's."""
 
     make_learner = staticmethod(make_learner)
     unvalidated = ("actor/mse",)
@@ -108,12 +111,33 @@ def test_images_that_an_agent_cannot_see(options, message):
         make_learner(options, make_dataset(shape=(8, 8, 3)), make_task())
 
 
+def test_a_divergence_from_data_is_the_share_of_the_task():
+    dataset = make_dataset()
+    train = dataset.train
+    variance = estimate_action_variance(train.observations[train.rows], train.actions, train.terminals > 0).value
+    found = from_data(TestDeFlow.options({"target_divergence": "auto"}), dataset, make_task())
+    assert found.agent.target_divergence == 0.1 * variance  # of a task that nothing is known of
+    given = TestDeFlow.options({"target_divergence": 0.2})
+    assert from_data(given, dataset, make_task()) == given
+
+
+def test_a_divergence_from_images_is_refused():
+    options = TestDeFlow.options({"encoder": "impala_debug", "target_divergence": "auto"}, online_steps=0)
+    with pytest.raises(DatasetError, match="give a number for it"):
+        make_learner(options, make_dataset(shape=(8, 8, 3)), make_task())
+
+
 def test_the_range_of_rewards_includes_zero_unless_it_is_given():
     dataset = make_dataset()
     found = with_reward_range(FloqConfig(), dataset)
     assert (found.r_min, found.r_max) == (dataset.train.rewards.min(), dataset.train.rewards.max())
     above = Dataset(replace(dataset.train, rewards=dataset.train.rewards**2 + 1), None, {})
     assert with_reward_range(FloqConfig(), above).r_min == 0
+    below = Dataset(replace(dataset.train, rewards=-above.train.rewards), None, {})
+    assert with_reward_range(FloqConfig(), below).r_max == 0
+    zero = Dataset(replace(dataset.train, rewards=0 * dataset.train.rewards), None, {})
+    with pytest.raises(DatasetError, match="a flow critic needs a range of returns"):
+        with_reward_range(FloqConfig(reward_offset=0.0), zero)
     given = with_reward_range(FloqConfig(r_min=-3.0, r_max=-1.0), dataset)
     assert (given.r_min, given.r_max) == (-3.0, -1.0)
 

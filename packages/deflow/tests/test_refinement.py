@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from offlow_core.jax.joint_noise import ActorNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.state_arrays import to_arrays
 from offlow_deflow.action_selection import action_rule, best_sample, repeated_refinement
 from offlow_deflow.config import DeFlowConfig
 from offlow_deflow.deflow import DeFlow
-from offlow_deflow.refinement import RefinementNoise, actor_loss, base_actions, refined, trust_region
+from offlow_deflow.refinement import actor_loss, base_actions, refined, trust_region
 
 SMALL = {"actor_hidden_dims": (8,), "value_hidden_dims": (8,), "flow_steps": 2}
 
@@ -67,7 +68,7 @@ def test_the_policy_clips_the_base_action_before_and_the_sum_after():
 def loss_of(params: dict, config: DeFlowConfig, base: list[float], cloning: bool = True) -> tuple:
     base = jnp.array(base)[:, None]
     batch = {"observations": jnp.zeros((len(base), 1)), "actions": jnp.full((len(base), 1), 0.5)}
-    noise = RefinementNoise(jnp.full((len(base), 1), 0.25), jnp.full((len(base), 1), 0.5), base)
+    noise = ActorNoise(jnp.full((len(base), 1), 0.25), jnp.full((len(base), 1), 0.5), base)
     critic = (params["critic"], batch["observations"])
     return actor_loss(params, batch["observations"], critic, batch, base, noise, config, None, cloning=cloning)
 

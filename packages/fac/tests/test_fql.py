@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from offlow_core.jax.critics import moving_average
+from offlow_core.jax.joint_noise import JointNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.state_arrays import to_arrays
 from offlow_core.testing.comparisons import assert_close
@@ -18,7 +19,7 @@ from offlow_core.testing.learner_battery import LearnerBattery, assert_imitates
 from offlow_core.testing.toy_task import random_batch
 from offlow_fac.agents import evaluated_policy, make_learner
 from offlow_fac.config import FqlConfig, FqlOptions
-from offlow_fac.fql import Fql, FqlNoise
+from offlow_fac.fql import Fql
 from offlow_fac.saved_policy import load_policy
 
 OBSERVATION, ACTION, BATCH = 3, 2, 4
@@ -45,7 +46,7 @@ class ByHand:
             "next_observations": column(0.4, 0.0),
         }
         # a' = (0.5, 0.5), a_1 = (0, 0.1), logged a = (0.7, -1) after clipping -1.4
-        self.noise = FqlNoise(
+        self.noise = JointNoise(
             column(0.2, 1.0), column(0.5, 0.5), column(0.5, 1.0), column(-0.4, 1.0), column(1.0, -2.0)
         )
 
@@ -102,12 +103,12 @@ def make_batch() -> dict[str, np.ndarray]:
 
 
 @partial(jax.jit, static_argnums=0)
-def gradients_of(agent: Fql, state: JointState, batch: dict, noise: FqlNoise) -> dict:
+def gradients_of(agent: Fql, state: JointState, batch: dict, noise: JointNoise) -> dict:
     return agent.gradients(state, batch, noise)[0]
 
 
 @partial(jax.jit, static_argnums=0)
-def one_step(agent: Fql, state: JointState, batch: dict, noise: FqlNoise) -> tuple:
+def one_step(agent: Fql, state: JointState, batch: dict, noise: JointNoise) -> tuple:
     new, report = agent.update(state, batch, noise)
     return new, report()
 
@@ -123,7 +124,7 @@ def state(agent) -> JointState:
 
 
 @pytest.fixture(scope="module")
-def noise(agent) -> FqlNoise:
+def noise(agent) -> JointNoise:
     return agent.draw_noise(jax.random.key(1), BATCH)
 
 

@@ -4,6 +4,7 @@ import jax
 import pytest
 
 from offlow_core.jax.encoders import Impala
+from offlow_core.jax.joint_noise import JointNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.state_arrays import to_arrays
 from offlow_core.testing.golden import (
@@ -15,13 +16,13 @@ from offlow_core.testing.golden import (
     load_case,
 )
 from offlow_fac.config import FqlConfig
-from offlow_fac.fql import Fql, FqlNoise
+from offlow_fac.fql import Fql
 
 CASES = [load_case(path) for path in case_files(__file__, "fql")]
 
 
 @jax.jit(static_argnums=0)
-def step(agent: Fql, state: JointState, batch: dict, noise: FqlNoise) -> tuple:
+def step(agent: Fql, state: JointState, batch: dict, noise: JointNoise) -> tuple:
     gradients, parts = agent.gradients(state, batch, noise)
     state, report = agent.update(state, batch, noise)
     return state, gradients, {**parts, **report()}
@@ -36,7 +37,7 @@ def test_updates(case: GoldenCase):
     state = agent.with_fresh_optimizer({k: v for k, v in tree.items() if k != "target_critic"}, tree["target_critic"])
     for suffix in case.iterations:
         noise = case.group(f"noise{suffix}")
-        draws = FqlNoise(noise["next_action"], noise["bc_x0"], noise["bc_t"], noise["actor"], noise["mse_action"])
+        draws = JointNoise(noise["next_action"], noise["bc_x0"], noise["bc_t"], noise["actor"], noise["mse_action"])
         state, gradients, found = step(agent, state, case.group("batch"), draws)
         assert_expected(case, suffix, found)
         if suffix == "":

@@ -62,7 +62,7 @@ def test_the_rule_follows_the_task(offlow, hopper):
     marked = [line for line in text.splitlines() if "<-" in line]
     assert len(marked) == 1
     assert marked[0].startswith("  1.0 x IAV  ")
-    assert marked[0].endswith("  <- published: navigation and locomotion")
+    assert marked[0].endswith("<- published for navigation and locomotion, though with no value for this task")
     assert number(text, "IAV") == float(f"{expected('hopper-medium-v2', hopper):.4g}")
 
 

@@ -180,6 +180,14 @@ def test_given_names_what_the_command_line_itself_set():
     assert command.given == {"env_name", "preset", "agent.alpha"}
 
 
+def test_a_space_that_is_missing_before_an_option_is_put_in(capsys):
+    command = parse_line("--agent.alpha=0.5--seed=3")
+    assert command.options.seed == 3
+    assert command.options.agent.alpha == 0.5
+    assert "reading --agent.alpha=0.5--seed=3 as --agent.alpha=0.5 --seed=3" in capsys.readouterr().err
+    assert parse_line("--save_dir=runs/a--seed=3").options.save_dir == "runs/a--seed=3"
+
+
 def test_a_switch_gives_the_option_that_it_stands_for():
     assert parse_line("--no-is_flow").given == {"agent.policy"}
 

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from offlow_core.data.reward_rules import RewardMap
 from offlow_core.training.interaction import Interaction
 
 
@@ -73,7 +74,7 @@ def test_episodes_and_seeds_start_differently_and_reproducibly():
 
 
 def test_a_shift_of_rewards_reaches_transitions_but_not_returns():
-    plain, shifted = Interaction(Maze, [0]), Interaction(Maze, [0], reward_shift=-1.0)
+    plain, shifted = Interaction(Maze, [0]), Interaction(Maze, [0], RewardMap(shift=1.0))
     for one, other in zip(walk(plain, *[0.1] * 4), walk(shifted, *[0.1] * 4), strict=True):
         assert other["rewards"] == one["rewards"] - 1
         assert other["rewards"].dtype == np.float32

@@ -20,7 +20,7 @@ def action_rule(agent: RefinedAgent, selection: str) -> ActionRule:
         return ActionRule(lambda state, s, z: best_sample(agent, state, s, z)[0], (config.num_samples, action_dim))
     if selection == "iterative":
         return ActionRule(lambda state, s, z: repeated_refinement(agent, state, s, z)[0], (action_dim,))
-    return ActionRule(lambda state, s, z: agent.sample_actions(state.params, s, z), (action_dim,))
+    return agent.one_sample
 
 
 def best_sample(agent: RefinedAgent, state: JointState, observations: Array, z: Array) -> tuple[Array, Array, Array]:

@@ -38,16 +38,11 @@ def make_learner(options: Options, dataset: Dataset, task: Task) -> JaxLearner:
     agent = make_agent(options.agent, shape, dataset.train.actions.shape[1])
     seeds = range(options.seed, options.seed + options.num_seeds)
     phases = joint_phases(agent, options, task)
-    return JaxLearner(agent.init, policy(agent), evaluated_policy(agent), phases, dataset, seeds, sampler)
-
-
-def policy(agent: JointAgent) -> ActionRule:
-    """One sample per call, as the agent explores."""
-    return ActionRule(lambda state, s, z: agent.sample_actions(state.params, s, z), (agent.action_dim,))
+    return JaxLearner(agent.init, agent.one_sample, evaluated_policy(agent), phases, dataset, seeds, sampler)
 
 
 def evaluated_policy(agent: JointAgent) -> ActionRule:
     """The policy as it is judged: by `action_selection` where the agent has one."""
     if isinstance(agent, RefinedAgent):
         return action_rule(agent, agent.config.action_selection)
-    return policy(agent)
+    return agent.one_sample

@@ -3,51 +3,15 @@
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
-from offlow_core.option_checks import OptionError, check, check_choices, check_positive, check_widths
+from offlow_core.jax.options import Encoder, JointConfig
+from offlow_core.option_checks import OptionError, check, check_positive
 from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
-Encoder = Literal["impala", "impala_small", "impala_large", "impala_debug"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharedConfig:
-    """What the three agents share."""
-
-    lr: float = 3e-4
-    """Adam step size of all parameters."""
-    batch_size: int = 256
-    """Transitions per update."""
-    actor_hidden_dims: tuple[int, ...] = (512, 512, 512, 512)
-    """Hidden widths of the behaviour flow and of what acts beside it."""
-    value_hidden_dims: tuple[int, ...] = (512, 512, 512, 512)
-    """Hidden widths of each critic that the actor climbs."""
-    layer_norm: bool = True
-    """Layer normalisation in the critics."""
-    actor_layer_norm: bool = False
-    """Layer normalisation in the actor's networks."""
-    discount: float = 0.99
-    """Discount factor."""
-    tau: float = 0.005
-    """Share of the online critic in each update of the target critic."""
-    q_agg: Literal["min", "mean"] = "mean"
-    """How the two target critics are combined in the Bellman target."""
-    normalize_q_loss: bool = False
-    """Divide the actor's Q loss by the batch mean of |Q|; True in every published run of DeFlow."""
-    q_norm_epsilon: float = 0.0
-    """Added to the mean |Q| that `normalize_q_loss` divides by; 0 as published."""
-
-    def __post_init__(self) -> None:
-        check_choices(self)
-        check_positive(self, "lr", "batch_size")
-        check_widths(self, "actor_hidden_dims", "value_hidden_dims")
-        check(self, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
-        check(self, "tau", lambda value: 0 < value <= 1, "above 0 and at most 1")
-        check(self, "q_norm_epsilon", lambda value: value >= 0, "at least 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefinementConfig(SharedConfig):
+class RefinementConfig(JointConfig):
     """DeFlow's actor: a cloned flow and a refinement within a trust region."""
 
     flow_steps: int = 10
@@ -85,7 +49,7 @@ class RefinementConfig(SharedConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReturnFlowConfig(SharedConfig):
+class ReturnFlowConfig(JointConfig):
     """floq's critic: a flow over returns, and a plain critic distilled from it that the actor climbs."""
 
     flow_num_ensembles: int = 2

@@ -1,6 +1,6 @@
 """DeFlow: a cloned flow refined towards the values of an ordinary critic (arXiv 2601.10471)."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from offlow_core.jax.behaviour_flow import behaviour_parts
 from offlow_core.jax.critics import critic_metrics, encode, init_critic, q_learning_loss
 from offlow_core.jax.device_data import Batch
+from offlow_core.jax.joint_noise import JointNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.networks import Array
 from offlow_core.jax.updates import Metrics
 from offlow_deflow.refined_agent import RefinedAgent
 from offlow_deflow.refinement import (
-    RefinementNoise,
     actor_loss,
     actor_metrics,
     base_actions,
@@ -23,16 +23,6 @@ from offlow_deflow.refinement import (
 )
 
 NUM_CRITICS = 2
-
-
-class DeFlowNoise(NamedTuple):
-    """Draws of one update: normals [B, A] and the cloning times t [B, 1]; `mse_action` serves a logged metric only."""
-
-    next_action: Array
-    x0: Array
-    t: Array
-    base_action: Array
-    mse_action: Array
 
 
 class DeFlow(RefinedAgent):
@@ -49,12 +39,7 @@ class DeFlow(RefinedAgent):
             **init_actor(actor_key, *sizes, config),
         }
 
-    def draw_noise(self, key: Array, batch_size: int) -> DeFlowNoise:
-        normal_key, t_key = jax.random.split(key)
-        draws = jax.random.normal(normal_key, (4, batch_size, self.action_dim))
-        return DeFlowNoise(draws[0], draws[1], jax.random.uniform(t_key, (batch_size, 1)), draws[2], draws[3])
-
-    def loss(self, params: dict, state: JointState, batch: Batch, noise: DeFlowNoise) -> tuple[Array, dict[str, Array]]:
+    def loss(self, params: dict, state: JointState, batch: Batch, noise: JointNoise) -> tuple[Array, dict[str, Array]]:
         config, encoder = self.config, self.encoder
         _, flow_features = behaviour_parts(params, encoder, batch["observations"])
         critic_features = encode(encoder, params["critic"], batch["observations"])
@@ -69,9 +54,8 @@ class DeFlow(RefinedAgent):
             q_agg=config.q_agg,
         )
         critic = jax.lax.stop_gradient((params["critic"], critic_features))
-        draws = RefinementNoise(noise.x0, noise.t, noise.base_action)
         loss, parts = actor_loss(
-            params, flow_features, critic, batch, base, draws, config, encoder, cloning=self.clones(state)
+            params, flow_features, critic, batch, base, noise.actor, config, encoder, cloning=self.clones(state)
         )
         total = critic_loss + loss
         return total, {**critic_parts, **parts, "total_loss": total}
@@ -79,11 +63,11 @@ class DeFlow(RefinedAgent):
     def metrics(self, parts: dict[str, Array]) -> Metrics:
         return critic_metrics(parts) | actor_metrics(parts)
 
-    def _constant_actions(self, params: dict, features: Array, batch: Batch, noise: DeFlowNoise) -> tuple[Array, Array]:
+    def _constant_actions(self, params: dict, features: Array, batch: Batch, noise: JointNoise) -> tuple[Array, Array]:
         """pi(s'; z') and mu(s, z) [B, A]: both flows are integrated as one batch of 2 B."""
         _, next_features = behaviour_parts(params, self.encoder, batch["next_observations"])
         both = jnp.concatenate([next_features, features])
-        z = jnp.concatenate([noise.next_action, noise.base_action])
+        z = jnp.concatenate([noise.next_action, noise.start])
         next_base, base = jnp.split(base_actions(params, both, z, self.config.flow_steps), 2)
         next_features = refinement_features(params, self.encoder, batch["next_observations"])
         return refined(params, next_features, next_base), base

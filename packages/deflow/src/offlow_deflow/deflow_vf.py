@@ -1,6 +1,6 @@
 """DeFlow-VF: DeFlow's refined flow as the actor, floq's flow over returns as the critic."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,20 +11,14 @@ from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.networks import Array
 from offlow_core.jax.updates import Metrics
 from offlow_deflow.refined_agent import RefinedAgent
-from offlow_deflow.refinement import RefinementNoise, actor_loss, actor_metrics, base_actions, init_actor, refined
+from offlow_deflow.refinement import actor_loss, actor_metrics, base_actions, init_actor, refined
 from offlow_deflow.return_flow import init_return_flow
-from offlow_deflow.return_flow_losses import ReturnNoise, draw_return_noise, return_flow_loss, return_flow_metrics
-
-
-class DeFlowVfNoise(NamedTuple):
-    """Draws of one update: next_action [B R, A], those of the returns, then the actor's [B, A], t [B, 1]."""
-
-    next_action: Array
-    returns: ReturnNoise
-    x0: Array
-    t: Array
-    base_action: Array
-    mse_action: Array
+from offlow_deflow.return_flow_losses import (
+    FlowCriticNoise,
+    draw_flow_critic_noise,
+    return_flow_loss,
+    return_flow_metrics,
+)
 
 
 class DeFlowVf(RefinedAgent):
@@ -42,29 +36,18 @@ class DeFlowVf(RefinedAgent):
             **init_actor(actor_key, *sizes, config),
         }
 
-    def draw_noise(self, key: Array, batch_size: int) -> DeFlowVfNoise:
-        next_key, returns_key, normal_key, t_key = jax.random.split(key, 4)
-        rows = batch_size * self.config.noise_samples
-        draws = jax.random.normal(normal_key, (3, batch_size, self.action_dim))
-        return DeFlowVfNoise(
-            jax.random.normal(next_key, (rows, self.action_dim)),
-            draw_return_noise(returns_key, rows),
-            draws[0],
-            jax.random.uniform(t_key, (batch_size, 1)),
-            draws[1],
-            draws[2],
-        )
+    def draw_noise(self, key: Array, batch_size: int) -> FlowCriticNoise:
+        return draw_flow_critic_noise(key, batch_size, self.action_dim, self.config.noise_samples)
 
     def loss(
-        self, params: dict, state: JointState, batch: Batch, noise: DeFlowVfNoise
+        self, params: dict, state: JointState, batch: Batch, noise: FlowCriticNoise
     ) -> tuple[Array, dict[str, Array]]:
         config, observations = self.config, batch["observations"]
         next_actions, base = self._constant_actions(state.params, batch, noise)
         critic_loss, critic_parts = return_flow_loss(params, state.target, batch, next_actions, noise.returns, config)
         critic = (jax.lax.stop_gradient(params["critic"]), observations)
-        draws = RefinementNoise(noise.x0, noise.t, noise.base_action)
         loss, parts = actor_loss(
-            params, observations, critic, batch, base, draws, config, None, cloning=self.clones(state)
+            params, observations, critic, batch, base, noise.actor, config, None, cloning=self.clones(state)
         )
         total = critic_loss + loss
         return total, {**critic_parts, **parts, "total_loss": total}
@@ -72,11 +55,11 @@ class DeFlowVf(RefinedAgent):
     def metrics(self, parts: dict[str, Array]) -> Metrics:
         return return_flow_metrics(parts) | actor_metrics(parts)
 
-    def _constant_actions(self, params: dict, batch: Batch, noise: DeFlowVfNoise) -> tuple[Array, Array]:
+    def _constant_actions(self, params: dict, batch: Batch, noise: FlowCriticNoise) -> tuple[Array, Array]:
         """pi(s'; z') [B R, A] and mu(s, z) [B, A]: both flows are integrated as one batch."""
         next_observations = jnp.repeat(batch["next_observations"], self.config.noise_samples, axis=0)
         both = jnp.concatenate([next_observations, batch["observations"]])
-        z = jnp.concatenate([noise.next_action, noise.base_action])
+        z = jnp.concatenate([noise.next_action, noise.start])
         base = base_actions(params, both, z, self.config.flow_steps)
         next_base, base = base[: len(next_observations)], base[len(next_observations) :]
         return refined(params, next_observations, next_base), base

@@ -1,6 +1,6 @@
 """floq: Flow Q-learning's one-step actor with a flow over returns as the critic (arXiv 2509.06863)."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,6 @@ from offlow_core.jax.flows import flow_actions
 from offlow_core.jax.joint_training import JointAgent, JointState
 from offlow_core.jax.networks import Array
 from offlow_core.jax.one_step_actor import (
-    OneStepNoise,
     distilled_actor_loss,
     init_one_step_actor,
     one_step_actions,
@@ -20,18 +19,12 @@ from offlow_core.jax.one_step_actor import (
 )
 from offlow_core.jax.updates import Metrics
 from offlow_deflow.return_flow import init_return_flow
-from offlow_deflow.return_flow_losses import ReturnNoise, draw_return_noise, return_flow_loss, return_flow_metrics
-
-
-class FloqNoise(NamedTuple):
-    """Draws of one update: next_action [B R, A], those of the returns, then those of the actor [B, A], t [B, 1]."""
-
-    next_action: Array
-    returns: ReturnNoise
-    x0: Array
-    t: Array
-    actor: Array
-    mse_action: Array
+from offlow_deflow.return_flow_losses import (
+    FlowCriticNoise,
+    draw_flow_critic_noise,
+    return_flow_loss,
+    return_flow_metrics,
+)
 
 
 class Floq(JointAgent):
@@ -51,20 +44,12 @@ class Floq(JointAgent):
             **init_behaviour_flow(flow_key, *sizes, **policy),
         }
 
-    def draw_noise(self, key: Array, batch_size: int) -> FloqNoise:
-        next_key, returns_key, normal_key, t_key = jax.random.split(key, 4)
-        rows = batch_size * self.config.noise_samples
-        draws = jax.random.normal(normal_key, (3, batch_size, self.action_dim))
-        return FloqNoise(
-            jax.random.normal(next_key, (rows, self.action_dim)),
-            draw_return_noise(returns_key, rows),
-            draws[0],
-            jax.random.uniform(t_key, (batch_size, 1)),
-            draws[1],
-            draws[2],
-        )
+    def draw_noise(self, key: Array, batch_size: int) -> FlowCriticNoise:
+        return draw_flow_critic_noise(key, batch_size, self.action_dim, self.config.noise_samples)
 
-    def loss(self, params: dict, state: JointState, batch: Batch, noise: FloqNoise) -> tuple[Array, dict[str, Array]]:
+    def loss(
+        self, params: dict, state: JointState, batch: Batch, noise: FlowCriticNoise
+    ) -> tuple[Array, dict[str, Array]]:
         config = self.config
         next_observations = jnp.repeat(batch["next_observations"], config.noise_samples, axis=0)
         next_actions = self.sample_actions(state.params, next_observations, noise.next_action)
@@ -73,7 +58,7 @@ class Floq(JointAgent):
             params,
             (jax.lax.stop_gradient(params["critic"]), batch["observations"]),
             batch,
-            OneStepNoise(noise.x0, noise.t, noise.actor),
+            noise.actor,
             None,
             alpha=config.alpha,
             flow_steps=config.actor_flow_steps,

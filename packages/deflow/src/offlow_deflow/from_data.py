@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 
 from offlow_core.data.transitions import Dataset
+from offlow_core.data.validation import DatasetError
 from offlow_core.suites.task import Task
 from offlow_deflow.config import DeFlowOptions, DeFlowVfOptions, FloqOptions, RefinementConfig, ReturnFlowConfig
 
@@ -25,16 +26,19 @@ def with_reward_range(agent: ReturnFlowConfig, dataset: Dataset) -> ReturnFlowCo
     rewards = dataset.train.rewards
     r_min = min(float(rewards.min()), 0.0) if agent.r_min is None else agent.r_min
     r_max = max(float(rewards.max()), 0.0) if agent.r_max is None else agent.r_max
+    if r_min == r_max and agent.reward_offset == 0:
+        raise DatasetError("all rewards are 0, and a flow critic needs a range of returns: set --agent.reward_offset")
     return replace(agent, r_min=r_min, r_max=r_max)
 
 
 def _divergence(dataset: Dataset, task: Task) -> float:
     """The share of the action variance that the published rule allows on this task."""
     # Slow to import and rarely needed.
-    from offlow_core.data.action_variance import estimate_action_variance
+    from offlow_core.data.action_variance import estimate_action_variance, require_states
     from offlow_core.suites.target_divergence import recommended_target_divergence
 
     train = dataset.train
+    require_states(train.observations, "target_divergence=auto (give a number for it)")
     estimate = estimate_action_variance(train.observations[train.rows], train.actions, train.terminals > 0)
     found = recommended_target_divergence(estimate.value, task.canonical_name)
     print(

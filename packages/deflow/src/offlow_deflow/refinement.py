@@ -4,8 +4,6 @@ pi(s; z) = clip(b + f(s, b)), b = mu(s, z) being the flow's clipped action. The 
 refinement from values and from the penalty on its size, the multiplier of that penalty from the size alone.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 
@@ -14,18 +12,11 @@ from offlow_core.jax.critics import Module, critic_values, encode, feature_dim, 
 from offlow_core.jax.device_data import Batch
 from offlow_core.jax.encoders import Impala
 from offlow_core.jax.flows import FlowCondition, flow_actions, velocity_on_path
+from offlow_core.jax.joint_noise import ActorNoise
 from offlow_core.jax.networks import Array, apply_mlp, init_mlp
 from offlow_deflow.config import RefinementConfig
 
 Intermediates = dict[str, Array]
-
-
-class RefinementNoise(NamedTuple):
-    """Draws of the actor's loss: normals x0, base_action [B, A] and the cloning times t [B, 1], uniform in [0, 1)."""
-
-    x0: Array
-    t: Array
-    base_action: Array
 
 
 def init_actor(
@@ -78,7 +69,7 @@ def actor_loss(
     critic: tuple[Module, Array],
     batch: Batch,
     base: Array,
-    noise: RefinementNoise,
+    noise: ActorNoise,
     config: RefinementConfig,
     encoder: Impala | None,
     *,
@@ -91,8 +82,7 @@ def actor_loss(
     """
     flow = params["actor_bc_flow"]["mlp"]
     velocity = velocity_on_path(flow, flow_features, batch["actions"], noise.x0, noise.t)
-    bc_flow_loss = jnp.mean((velocity - (batch["actions"] - noise.x0)) ** 2)
-    bc_flow_loss = jnp.where(cloning, bc_flow_loss, 0.0)
+    bc_flow_loss = jnp.where(cloning, jnp.mean((velocity - (batch["actions"] - noise.x0)) ** 2), 0.0)
     step = refinement(params, refinement_features(params, encoder, batch["observations"]), base)
     divergence = jnp.mean(step**2)
     actions = jnp.clip(base + step, -1, 1)

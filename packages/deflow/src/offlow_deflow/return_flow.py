@@ -10,7 +10,16 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from offlow_core.jax.networks import Array, Params, activate, first_layer, init_mlp, layer_norm, rest_of_mlp
+from offlow_core.jax.networks import (
+    Array,
+    Params,
+    activate,
+    each_member,
+    first_layer,
+    init_mlp,
+    layer_norm,
+    rest_of_mlp,
+)
 from offlow_deflow.config import ReturnFlowConfig
 
 HISTOGRAM_REACH = 3.75  # standard deviations beyond the outer edges where float32 still resolves the histogram
@@ -99,7 +108,7 @@ class ReturnFlow:
     @classmethod
     def at(cls, params: dict, config: ReturnFlowConfig, observations: Array, actions: Array) -> "ReturnFlow":
         """The fields at observations [N, O] and actions [N, A]."""
-        part = jax.vmap(lambda member: first_layer(_entrance(member), observations, actions))(params["mlp"])
+        part = each_member(lambda member: first_layer(_entrance(member), observations, actions), params["mlp"])
         return cls(params, config, part)
 
     def repeated(self, times: int) -> "ReturnFlow":
@@ -109,7 +118,7 @@ class ReturnFlow:
     def velocity(self, z: Array, u: Array) -> Array:
         """w_j [E, N, 1] at returns z [E, N, 1] and times u [N, 1] or [1, 1]."""
         inputs = jnp.concatenate([return_features(z, self._config), self._time(u, z)], axis=-1)
-        return jax.vmap(self._member_velocity)(self._members, self._part, inputs)
+        return each_member(self._member_velocity, self._members, self._part, inputs)
 
     def integrate(self, ratio: Array) -> Array:
         """Returns [E, N] that the members arrive at from the starts of ratios [N, 1], which they share."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from offlow_core.jax.critics import aggregate, bellman_target, critic_values
 from offlow_core.jax.device_data import Batch
+from offlow_core.jax.joint_noise import ActorNoise, draw_joint_noise
 from offlow_core.jax.networks import Array
 from offlow_deflow.config import ReturnFlowConfig
 from offlow_deflow.return_flow import ReturnFlow, ReturnRange
@@ -26,9 +27,29 @@ class ReturnNoise(NamedTuple):
     time: Array
 
 
-def draw_return_noise(key: Array, rows: int) -> ReturnNoise:
-    """Fresh draws for `rows` = B R."""
-    return ReturnNoise(*jax.random.uniform(key, (3, rows, 1)))
+class FlowCriticNoise(NamedTuple):
+    """Draws of one update of an agent with this critic: those of `JointNoise`, with next_action [B R, A], and these."""
+
+    next_action: Array
+    returns: ReturnNoise
+    x0: Array
+    t: Array
+    start: Array
+    mse_action: Array
+
+    @property
+    def actor(self) -> ActorNoise:
+        """The part of the actor's loss."""
+        return ActorNoise(self.x0, self.t, self.start)
+
+
+def draw_flow_critic_noise(key: Array, batch_size: int, action_dim: int, repeats: int) -> FlowCriticNoise:
+    """Fresh draws."""
+    next_key, returns_key, joint_key = jax.random.split(key, 3)
+    rows, rest = batch_size * repeats, draw_joint_noise(joint_key, batch_size, action_dim)
+    returns = ReturnNoise(*jax.random.uniform(returns_key, (3, rows, 1)))
+    next_action = jax.random.normal(next_key, (rows, action_dim))
+    return FlowCriticNoise(next_action, returns, rest.x0, rest.t, rest.start, rest.mse_action)
 
 
 def return_flow_loss(

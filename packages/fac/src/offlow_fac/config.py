@@ -4,11 +4,11 @@ import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from offlow_core.jax.options import Encoder, JointConfig
 from offlow_core.option_checks import check, check_choices, check_positive, check_widths
 from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
-Encoder = Literal["impala", "impala_small", "impala_large", "impala_debug"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,12 @@ class FacConfig:
     """Added to the mean |Q| that `normalize_q_loss` divides by; 0 as published."""
 
     def __post_init__(self) -> None:
-        _check_shared(self)
+        check_choices(self)
+        check_positive(self, "lr", "batch_size", "flow_steps")
+        check_widths(self, "actor_hidden_dims", "value_hidden_dims")
+        check(self, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
+        check(self, "tau", lambda value: 0 < value <= 1, "above 0 and at most 1")
+        check(self, "q_norm_epsilon", lambda value: value >= 0, "at least 0")
         check_positive(self, "lr_bc", "logp_hutch_probes", "num_critics")
         check_widths(self, "bc_hidden_dims")
         for name in ("fac_alpha", "fac_lambda"):
@@ -85,45 +90,24 @@ class FacConfig:
             )
 
 
-@dataclass(frozen=True)
-class FqlConfig:
+@dataclass(frozen=True, kw_only=True)
+class FqlConfig(JointConfig):
     """Flow Q-learning: behaviour flow, one-step actor and critic are trained jointly."""
 
     agent_name: ClassVar[str] = "fql"
 
-    lr: float = 3e-4
-    """Adam step size of all networks."""
-    batch_size: int = 256
-    """Transitions per update."""
-    actor_hidden_dims: tuple[int, ...] = (512, 512, 512, 512)
-    """Hidden widths of the one-step actor and of the behaviour flow."""
-    value_hidden_dims: tuple[int, ...] = (512, 512, 512, 512)
-    """Hidden widths of each critic."""
-    layer_norm: bool = True
-    """Layer normalisation in the critics."""
-    actor_layer_norm: bool = False
-    """Layer normalisation in the one-step actor and the behaviour flow."""
-    discount: float = 0.99
-    """Discount factor."""
-    tau: float = 0.005
-    """Share of the online critic in each update of the target critic."""
-    q_agg: Literal["min", "mean"] = "mean"
-    """How the two target critics are combined in the Bellman target."""
     alpha: float = 10.0
     """Weight of the distillation loss; the option to tune per task."""
     flow_steps: int = 10
     """Euler steps of the behaviour flow."""
-    normalize_q_loss: bool = False
-    """Divide the actor's Q loss by the batch mean of |Q|; makes `alpha` comparable between tasks."""
     encoder: Encoder | None = None
     """Image encoder; None for state observations."""
     evaluation_noise: bool = True
     """Evaluate the stochastic policy, as published; False acts with zero noise."""
-    q_norm_epsilon: float = 0.0
-    """Added to the mean |Q| that `normalize_q_loss` divides by; 0 as published."""
 
     def __post_init__(self) -> None:
-        _check_shared(self)
+        super().__post_init__()
+        check_positive(self, "flow_steps")
         check(self, "alpha", lambda value: value >= 0, "at least 0")
 
 
@@ -167,12 +151,3 @@ class FqlOptions(OnlineOptions, ImageOptions):
 
 
 VARIANTS: dict[str, type[RunOptions]] = {"fac": FacOptions, "fql": FqlOptions}
-
-
-def _check_shared(config: FacConfig | FqlConfig) -> None:
-    check_choices(config)
-    check_positive(config, "lr", "batch_size", "flow_steps")
-    check_widths(config, "actor_hidden_dims", "value_hidden_dims")
-    check(config, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
-    check(config, "tau", lambda value: 0 < value <= 1, "above 0 and at most 1")
-    check(config, "q_norm_epsilon", lambda value: value >= 0, "at least 0")

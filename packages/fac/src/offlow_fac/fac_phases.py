@@ -75,7 +75,7 @@ def fac_phases(
         update=_online_update(agent),
         batch_size=options.agent.batch_size,
         make_environment=task.make_environment,
-        reward_shift=task.reward_shift,
+        rewards=task.rewards,
         buffer_size=options.buffer_size,
         balanced=options.balanced_sampling,
     )

@@ -1,6 +1,6 @@
 """Flow Q-Learning (Park et al., ICML 2025, arXiv 2502.02538): flow, one-step actor and critic by one joint loss."""
 
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +9,10 @@ from offlow_core.jax.behaviour_flow import behaviour_condition, init_behaviour_f
 from offlow_core.jax.critics import critic_metrics, encode, init_critic, q_learning_loss
 from offlow_core.jax.device_data import Batch
 from offlow_core.jax.flows import flow_actions
+from offlow_core.jax.joint_noise import JointNoise
 from offlow_core.jax.joint_training import JointAgent, JointState
 from offlow_core.jax.networks import Array
 from offlow_core.jax.one_step_actor import (
-    OneStepNoise,
     distilled_actor_loss,
     init_one_step_actor,
     one_step_actions,
@@ -21,19 +21,6 @@ from offlow_core.jax.one_step_actor import (
 from offlow_core.jax.updates import Metrics
 
 NUM_CRITICS = 2
-
-
-class FqlNoise(NamedTuple):
-    """Draws of one update: normals [B, A] and the flow-matching times t [B, 1], uniform in [0, 1).
-
-    `mse_action` serves a logged metric only.
-    """
-
-    next_action: Array
-    x0: Array
-    t: Array
-    actor: Array
-    mse_action: Array
 
 
 class Fql(JointAgent):
@@ -53,12 +40,7 @@ class Fql(JointAgent):
             **init_behaviour_flow(flow_key, *sizes, **policy),
         }
 
-    def draw_noise(self, key: Array, batch_size: int) -> FqlNoise:
-        normal_key, t_key = jax.random.split(key)
-        draws = jax.random.normal(normal_key, (4, batch_size, self.action_dim))
-        return FqlNoise(draws[0], draws[1], jax.random.uniform(t_key, (batch_size, 1)), draws[2], draws[3])
-
-    def loss(self, params: dict, state: JointState, batch: Batch, noise: FqlNoise) -> tuple[Array, dict[str, Array]]:
+    def loss(self, params: dict, state: JointState, batch: Batch, noise: JointNoise) -> tuple[Array, dict[str, Array]]:
         """Critic plus actor loss; each image is encoded once per network."""
         config, encoder = self.config, self.encoder
         features = encode(encoder, params["critic"], batch["observations"])
@@ -76,7 +58,7 @@ class Fql(JointAgent):
             params,
             jax.lax.stop_gradient((params["critic"], features)),
             batch,
-            OneStepNoise(noise.x0, noise.t, noise.actor),
+            noise.actor,
             encoder,
             alpha=config.alpha,
             flow_steps=config.flow_steps,

@@ -33,6 +33,7 @@ class RewardMap:
         return replace(transitions, rewards=self(transitions.rewards))
 
 
+UNCHANGED = RewardMap()
 RewardRule = Callable[[Transitions], RewardMap]
 
 

@@ -1,14 +1,28 @@
 """Set-up of JAX for a training command."""
 
+import sys
+
 import jax
 
 
-def configure() -> None:
-    """Full float32 matrix products on every device: log densities enter through exp."""
+def configure(gpu: int | None = None) -> None:
+    """Full float32 matrix products on every device: small errors enter through exponentials and long chains.
+
+    `gpu` picks one of several; where it is not there that is said on stderr, and JAX's first device is used.
+    """
     jax.config.update("jax_default_matmul_precision", "highest")
+    if gpu is None:
+        return
+    found = [device for device in jax.devices() if device.platform == "gpu"]
+    if gpu < len(found):
+        jax.config.update("jax_default_device", found[gpu])
+    else:
+        print(
+            f"--gpu {gpu}: there is no such GPU here ({len(found)} found); {describe_device()} is used", file=sys.stderr
+        )
 
 
 def describe_device() -> str:
     """The default device in words."""
-    device = jax.devices()[0]
+    device = jax.config.jax_default_device or jax.devices()[0]
     return f"{device.platform}: {device.device_kind}"

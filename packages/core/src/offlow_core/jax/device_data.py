@@ -55,10 +55,16 @@ class Sampler:
 
     def sample(self, data: DeviceTransitions, key: Array, batch_size: int, columns: dict[str, Array]) -> Batch:
         """`batch_size` transitions, drawn with replacement, with the given values per transition [n] at their names."""
-        index_key, crop_key = jax.random.split(key)
-        indices = jax.random.randint(index_key, (batch_size,), 0, data.size)
+        index_key, _ = jax.random.split(key)
+        return self.batch(data, jax.random.randint(index_key, (batch_size,), 0, data.size), key, columns)
+
+    def batch(self, data: DeviceTransitions, indices: Array, key: Array, columns: dict[str, Array]) -> Batch:
+        """These transitions, cropped as it happens; the key's first half is left to who chose them."""
         batch = self.gather(data, indices, columns)
-        return batch if self.crop_probability == 0 else augment(batch, crop_key, self.crop_probability)
+        if self.crop_probability == 0:
+            return batch
+        _, crop_key = jax.random.split(key)
+        return augment(batch, crop_key, self.crop_probability)
 
     def gather(self, data: DeviceTransitions, indices: Array, columns: dict[str, Array]) -> Batch:
         """The batch of these transitions; equals `Transitions.gather`."""

@@ -9,9 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from offlow_core.jax.acting import ActionRule
 from offlow_core.jax.critics import gradient_statistics, moving_average
 from offlow_core.jax.device_data import Batch
 from offlow_core.jax.encoders import Impala
+from offlow_core.jax.joint_noise import draw_joint_noise
 from offlow_core.jax.networks import Array
 from offlow_core.jax.online import OnlinePhase
 from offlow_core.jax.phases import OfflinePhase
@@ -48,9 +50,9 @@ class JointAgent(ABC):
     def init_params(self, key: Array) -> dict:
         """Fresh modules, without the target."""
 
-    @abstractmethod
     def draw_noise(self, key: Array, batch_size: int) -> Any:
         """Fresh draws for one update."""
+        return draw_joint_noise(key, batch_size, self.action_dim)
 
     @abstractmethod
     def loss(self, params: dict, state: JointState, batch: Batch, noise: Any) -> tuple[Array, dict[str, Array]]:
@@ -63,6 +65,11 @@ class JointAgent(ABC):
     @abstractmethod
     def sample_actions(self, params: dict, observations: Array, z: Array) -> Array:
         """The policy's actions [B, A] for observations [B, ...] and noise [B, A]."""
+
+    @property
+    def one_sample(self) -> ActionRule:
+        """The policy with one draw of noise per call, as agents explore."""
+        return ActionRule(lambda state, s, z: self.sample_actions(state.params, s, z), (self.action_dim,))
 
     @cached_property
     def _adam(self) -> optax.GradientTransformation:
@@ -125,7 +132,7 @@ def joint_phases(agent: JointAgent, options: OnlineOptions, task: Task) -> list[
         update=update,
         batch_size=batch_size,
         make_environment=task.make_environment,
-        reward_shift=task.reward_shift,
+        rewards=task.rewards,
         buffer_size=options.buffer_size,
         balanced=options.balanced_sampling,
     )

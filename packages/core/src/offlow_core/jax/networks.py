@@ -9,6 +9,7 @@ change.
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -89,3 +90,15 @@ def apply_mlp(params: Params, *inputs: Array) -> Array:
 def apply_ensemble(params: Params, *inputs: Array) -> Array:
     """Values [members, ...] of an ensemble of scalar networks for shared inputs [..., d_i]."""
     return jax.vmap(lambda member: apply_mlp(member, *inputs).squeeze(-1))(params)
+
+
+def each_member(function: Callable[..., Array], *trees: Any) -> Array:
+    """`function` of every member's part of trees with a leading axis [members], stacked.
+
+    On a CPU it is written out: for batches of thousands, products of matrices one by one are faster than batched ones
+    (DeFlow-VF's update, jax 0.10.2: 1.4 times at 4x512, 1.4 times at 2x64).
+    """
+    if jax.default_backend() != "cpu":
+        return jax.vmap(function)(*trees)
+    members = len(jax.tree.leaves(trees[0])[0])
+    return jnp.stack([function(*jax.tree.map(lambda leaf, j=j: leaf[j], trees)) for j in range(members)])

@@ -1,7 +1,6 @@
 """The one-step actor of Flow Q-learning: distilled from the behaviour flow, drawn to high values (Park et al. 2025)."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,15 +9,8 @@ from offlow_core.jax.behaviour_flow import behaviour_parts
 from offlow_core.jax.critics import Module, critic_values, encode, feature_dim, scaled_q_loss, with_encoder
 from offlow_core.jax.encoders import Impala
 from offlow_core.jax.flows import FlowCondition, flow_actions, flow_matching_loss
+from offlow_core.jax.joint_noise import ActorNoise
 from offlow_core.jax.networks import Array, apply_mlp, init_mlp
-
-
-class OneStepNoise(NamedTuple):
-    """Draws of the actor's loss: normals x0, actor [B, A] and the flow-matching times t [B, 1], uniform in [0, 1)."""
-
-    x0: Array
-    t: Array
-    actor: Array
 
 
 def init_one_step_actor(
@@ -47,7 +39,7 @@ def distilled_actor_loss(
     params: dict,
     critic: tuple[Module, Array],
     batch: dict[str, Array],
-    noise: OneStepNoise,
+    noise: ActorNoise,
     encoder: Impala | None,
     *,
     alpha: float,
@@ -62,8 +54,8 @@ def distilled_actor_loss(
     flow_params, flow_features = behaviour_parts(params, encoder, batch["observations"])
     bc_flow_loss = flow_matching_loss(flow_params, flow_features, batch["actions"], noise.x0, noise.t)
     flow = FlowCondition(*jax.lax.stop_gradient((flow_params, flow_features)))
-    flow_target = flow_actions(flow, noise.actor, flow_steps)
-    actions = one_step_actions(params, encoder, batch["observations"], noise.actor)
+    flow_target = flow_actions(flow, noise.start, flow_steps)
+    actions = one_step_actions(params, encoder, batch["observations"], noise.start)
     distill_loss = jnp.mean((actions - flow_target) ** 2)
     q = critic_values(*critic, jnp.clip(actions, -1, 1)).mean(0)
     q_loss = scaled_q_loss(q, normalize=normalize_q_loss, epsilon=q_norm_epsilon)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from offlow_core.data.reward_rules import UNCHANGED, RewardMap
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.phases import Surroundings
@@ -25,14 +26,14 @@ from offlow_core.training.saved_arrays import part_of
 @dataclass(frozen=True, kw_only=True)
 class OnlinePhase(Phase):
     """One environment step per update. Batches are drawn from dataset and new transitions together, or `balanced`:
-    one half from each. `reward_shift` is what the dataset's rewards have over the environment's."""
+    one half from each. `rewards` makes the environment's rewards into those that the agent is trained on."""
 
     update: Update
     batch_size: int
     make_environment: Callable[[], gymnasium.Env]
     buffer_size: int
     balanced: bool = False
-    reward_shift: float = 0.0
+    rewards: RewardMap = UNCHANGED
     store: None = None
 
     def open(self, state: Any, around: Surroundings) -> "_OnlineStage":
@@ -48,7 +49,7 @@ class _OnlineStage:
         ring = create_replay(around.train, capacity, phase.steps, keep_offline=not phase.balanced)
         self._replay = stack_seeds([ring for _ in self._seeds])
         _tell_overwriting(capacity, int(ring.offline), phase)
-        self._interaction = Interaction(phase.make_environment, self._seeds, reward_shift=phase.reward_shift)
+        self._interaction = Interaction(phase.make_environment, self._seeds, phase.rewards)
         self._keys = {name: stream_keys(self._seeds, f"{name}/{phase.name}") for name in ("act", "data", "noise")}
         self._act = _acting_program(around, len(self._seeds))
         self._update = _update_program(phase, around.sampler, len(self._seeds))

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from offlow_core.jax.acting import ActionRule
+from offlow_core.jax.batch_orders import BatchOrder
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.seed_axis import over_seeds
 from offlow_core.jax.streams import stream_keys
-from offlow_core.jax.updates import Metrics, Update, build_block
+from offlow_core.jax.updates import UNIFORM, Metrics, Update, build_block
 from offlow_core.training.learner import Phase
 from offlow_core.training.saved_arrays import part_of
 
@@ -83,6 +84,7 @@ class OfflinePhase(Phase):
     prepare: Callable[[Any, DeviceTransitions, str], Columns] | None = None
     validate: Validation | None = None
     store: PhaseStore | None = None
+    order: BatchOrder = UNIFORM
 
     def open(self, state: Any, around: Surroundings) -> Stage:
         """Build the programs."""
@@ -93,7 +95,7 @@ class _OfflineStage:
     def __init__(self, phase: OfflinePhase, around: Surroundings):
         seeds = around.seeds
         self._phase = phase
-        self._block = build_block(phase.update, around.sampler, phase.batch_size, len(seeds))
+        self._block = build_block(phase.update, around.sampler, phase.batch_size, len(seeds), phase.order)
         self._keys = stream_keys(seeds, f"data/{phase.name}"), stream_keys(seeds, f"noise/{phase.name}")
         self._data = {"train": around.train}
         self._validate = None

@@ -6,17 +6,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from offlow_core.jax.batch_orders import BatchOrder, Uniform
 from offlow_core.jax.device_data import Batch, DeviceTransitions, Sampler
 from offlow_core.jax.networks import Array
 from offlow_core.jax.seed_axis import over_seeds
 
+UNIFORM = Uniform()
 Metrics = dict[str, Array]
 Report = Callable[[], Metrics]
 Update = Callable[[Any, Batch, Array], tuple[Any, Report]]
 """(state, batch, key) -> (new state, report). The report is called inside the same program, only where it is logged."""
 
 
-def build_block(update: Update, sampler: Sampler, batch_size: int, num_seeds: int) -> Callable:
+def build_block(
+    update: Update, sampler: Sampler, batch_size: int, num_seeds: int, order: BatchOrder = UNIFORM
+) -> Callable:
     """Compile `block(state, columns, data_key, noise_key, data, start, steps) -> (state, metrics)`.
 
     Runs updates number start + 1 to start + steps; the metrics are the last one's. `state`, `columns` (further values
@@ -33,14 +37,17 @@ def build_block(update: Update, sampler: Sampler, batch_size: int, num_seeds: in
         start: Array,
         steps: Array,
     ) -> tuple[Any, Metrics]:
-        def step(i: Array, carry: tuple[Any, Metrics]) -> tuple[Any, Metrics]:
-            state, _ = carry
+        def step(i: Array, carry: tuple[Any, Any, Metrics]) -> tuple[Any, Any, Metrics]:
+            state, carried, _ = carry
             number = start + i + 1
-            batch = sampler.sample(data, jax.random.fold_in(data_key, number), batch_size, columns)
+            carried, indices, entries = order.draw(carried, data, data_key, number, batch_size)
+            batch = sampler.batch(data, indices, jax.random.fold_in(data_key, number), columns) | entries
             state, report = update(state, batch, jax.random.fold_in(noise_key, number))
-            return state, report_if(i == steps - 1, report)
+            return state, carried, report_if(i == steps - 1, report)
 
-        return jax.lax.fori_loop(0, steps, step, (state, _no_metrics(step, state)))
+        carried = order.begin(data, data_key, start + 1, batch_size)
+        state, _, metrics = jax.lax.fori_loop(0, steps, step, (state, carried, _no_metrics(step, state, carried)))
+        return state, metrics
 
     return jax.jit(over_seeds(block, num_seeds, shared=3), donate_argnums=0)
 
@@ -51,6 +58,6 @@ def report_if(wanted: Array, report: Report) -> Metrics:
     return jax.lax.cond(wanted, report, lambda: zeros)
 
 
-def _no_metrics(step: Callable, state: Any) -> Metrics:
-    shapes = jax.eval_shape(lambda s: step(jnp.zeros((), jnp.int32), (s, {}))[1], state)
+def _no_metrics(step: Callable, state: Any, carried: Any) -> Metrics:
+    shapes = jax.eval_shape(lambda *carry: step(jnp.zeros((), jnp.int32), (*carry, {}))[2], state, carried)
     return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import gymnasium
 
+from offlow_core.data.reward_rules import RewardMap
 from offlow_core.data.transitions import Dataset
 from offlow_core.suites.score import SUCCESS, ScoreRule
 
@@ -45,3 +46,8 @@ class Task:
     fetch: Callable[[], list[Path]] | None = None
     """Get the dataset's files, as far as they are missing, without loading them; DatasetError where that fails. None
     where they can only be had by hand."""
+
+    @property
+    def rewards(self) -> RewardMap:
+        """From the environment's rewards to the dataset's."""
+        return RewardMap(shift=-self.reward_shift)

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from offlow_core.jax.joint_noise import ActorNoise, JointNoise
 from offlow_core.jax.networks import Array, Params, activate, depth
-from offlow_core.jax.one_step_actor import OneStepNoise
 
 Batch = dict[str, Array]
 Metrics = dict[str, Array]
@@ -32,6 +32,13 @@ def create(params: dict, targets: dict, frozen: dict, key: Array, lr: float) -> 
     """A state with these modules, trained and slow, and zero Adam moments."""
     tree = {**params, **targets}
     return PlainState(tree, optax.adam(lr).init(tree), frozen, key)
+
+
+def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, JointNoise]:
+    """The next key and the draws [B, A] of one update, a key for each."""
+    key, next_key, x0_key, t_key, start_key, mse_key = jax.random.split(key, 6)
+    next_action, x0, start, mse = (jax.random.normal(k, shape) for k in (next_key, x0_key, start_key, mse_key))
+    return key, JointNoise(next_action, x0, jax.random.uniform(t_key, (shape[0], 1)), start, mse)
 
 
 def network(params: Params, *inputs: Array) -> Array:
@@ -101,7 +108,7 @@ def one_step_actor_loss(
     params: dict,
     constant: dict,
     batch: Batch,
-    noise: OneStepNoise,
+    noise: ActorNoise,
     *,
     alpha: float,
     flow_steps: int,
@@ -113,8 +120,8 @@ def one_step_actor_loss(
     velocity = network(params["actor_bc_flow"]["mlp"], observations, x_t, noise.t)
     bc_flow_loss = jnp.mean((velocity - (batch["actions"] - noise.x0)) ** 2)
 
-    actions = network(params["actor_onestep_flow"]["mlp"], observations, noise.actor)
-    flow_target = flow_actions(constant["actor_bc_flow"]["mlp"], observations, noise.actor, flow_steps)
+    actions = network(params["actor_onestep_flow"]["mlp"], observations, noise.start)
+    flow_target = flow_actions(constant["actor_bc_flow"]["mlp"], observations, noise.start, flow_steps)
     distill_loss = jnp.mean((actions - flow_target) ** 2)
     q = values(constant["critic"], observations, jnp.clip(actions, -1, 1)).mean(0)
     q_term = q_loss(q, normalize=normalize)

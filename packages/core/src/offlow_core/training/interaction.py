@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import gymnasium
 import numpy as np
 
+from offlow_core.data.reward_rules import UNCHANGED, RewardMap
 from offlow_core.random_streams import stream_seed
 
 
@@ -16,11 +17,11 @@ class Interaction:
     """
 
     def __init__(
-        self, make_environment: Callable[[], gymnasium.Env], seeds: Sequence[int], *, reward_shift: float = 0.0
+        self, make_environment: Callable[[], gymnasium.Env], seeds: Sequence[int], rewards: RewardMap = UNCHANGED
     ):
-        """`reward_shift` is added to the rewards of the transitions, not to the returns of the episodes."""
+        """`rewards` maps those of the transitions, not the returns of the episodes."""
         self._walks = [_Walk(make_environment(), seed) for seed in seeds]
-        self._reward_shift = np.float32(reward_shift)
+        self._rewards = rewards
 
     @property
     def observations(self) -> np.ndarray:
@@ -34,7 +35,7 @@ class Interaction:
         """
         steps = [walk.step(action) for walk, action in zip(self._walks, actions, strict=True)]
         stacked = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
-        return stacked | {"rewards": stacked["rewards"] + self._reward_shift}
+        return stacked | {"rewards": self._rewards(stacked["rewards"])}
 
     def last_episodes(self) -> list[dict[str, float]]:
         """Return, length and success of the episode that each environment finished last; empty before the first."""

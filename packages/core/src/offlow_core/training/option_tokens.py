@@ -43,6 +43,11 @@ class Option:
         return self.hint is bool
 
     @property
+    def is_free_text(self) -> bool:
+        """Whether any text may be its value, such as a folder's name."""
+        return str in (self.hint, *get_args(self.hint))
+
+    @property
     def is_sequence(self) -> bool:
         return get_origin(self.hint) is tuple
 
@@ -98,7 +103,8 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
 def _separate(word: str, by_name: Mapping[str, Option]) -> tuple[str, list[str]]:
     """`--a=1--b=2`, where b is an option, as two words: published commands have such a slip."""
     first, dashes, second = word[2:].partition("--")
-    if not dashes or "=" not in first or second.partition("=")[0].replace("-", "_") not in by_name:
+    before, after = (by_name.get(part.partition("=")[0].replace("-", "_")) for part in (first, second))
+    if not dashes or "=" not in first or before is None or after is None or before.is_free_text:
         return word, []
     print(f"reading {word} as --{first} --{second}", file=sys.stderr)
     return f"--{first}", [f"--{second}"]

@@ -99,6 +99,8 @@ class OnlineOptions(RunOptions):
         super().__post_init__()
         check(self, "online_steps", lambda value: value >= 0, "at least 0")
         check(self, "buffer_size", lambda value: value >= 1, "at least 1")
+        if self.online_steps > 0 and self.frame_stack is not None:
+            raise OptionError("online_steps must be 0 with frame_stack: the replay buffer holds single observations")
 
     @property
     def total_steps(self) -> int:
@@ -122,8 +124,6 @@ def refuse_images_online(options: RunOptions) -> None:
     """Raise `OptionError` for online training of an agent that looks at images; `options.agent` has an `encoder`."""
     if options.online_steps > 0 and options.agent.encoder is not None:
         raise OptionError("online_steps must be 0 with an image encoder: online training needs state observations")
-    if options.online_steps > 0 and options.frame_stack is not None:
-        raise OptionError("online_steps must be 0 with frame_stack: the replay buffer holds single observations")
 
 
 _COUNTS_FROM_ZERO = (

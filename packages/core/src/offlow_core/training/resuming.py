@@ -64,6 +64,18 @@ def options_of(
     return replace(saved, **{name: getattr(command.options, name) for name in changes})
 
 
+def with_recorded(options: RunOptions, run: RunDirectory) -> RunOptions | None:
+    """The options with the values that the run took from its data when it began; None if it recorded none."""
+    recorded = run.manifest.get("from_data")
+    if recorded is None:
+        return None
+    for name, value in recorded.items():
+        path, _, leaf = name.rpartition(".")
+        part = replace(getattr(options, path), **{leaf: value}) if path else value
+        options = replace(options, **{path or leaf: part})
+    return options
+
+
 def check_same_data(runs: Sequence[RunDirectory], dataset: Dataset) -> None:
     """Raise unless the runs were started on exactly these transitions."""
     now = dataset.train.checksum() if runs else ""

@@ -24,7 +24,7 @@ from offlow_core.training.loop import LoopSettings, Member, TrainingLoop
 from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
 from offlow_core.training.options import OnlineOptions, RunOptions
-from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume
+from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume, with_recorded
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.selection import LastModel, ModelSelection
 from offlow_core.training.stopping import StoppedError
@@ -63,7 +63,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     dataset = task.load_dataset()
     check_same_data(runs, dataset)
     print(describe(task, dataset), file=sys.stderr)
-    complete = program.from_data(options, dataset, task)
+    complete = (with_recorded(options, runs[0]) if runs else None) or program.from_data(options, dataset, task)
     learner = program.make_learner(complete, dataset, task)
     stack.callback(learner.close)
     if not runs:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from offlow_core.jax.joint_noise import ActorNoise, JointNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.networks import Array
 from offlow_core.testing.plain_jax import (
@@ -11,6 +12,7 @@ from offlow_core.testing.plain_jax import (
     PlainState,
     adam_step,
     create,
+    draw_noise,
     flow_actions,
     follow,
     network,
@@ -18,20 +20,11 @@ from offlow_core.testing.plain_jax import (
     values,
 )
 from offlow_deflow.config import DeFlowConfig, RefinementConfig
-from offlow_deflow.deflow import DeFlowNoise
-from offlow_deflow.refinement import RefinementNoise
 
 
 def plain_state(state: JointState, config: DeFlowConfig, key: Array) -> PlainState:
     """The plain form of an agent's parameters, with fresh moments."""
     return create(state.params, {"target_critic": state.target}, {}, key, config.lr)
-
-
-def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, DeFlowNoise]:
-    """The next key and the draws [B, A] of one update, a key for each."""
-    key, next_key, x0_key, t_key, base_key, mse_key = jax.random.split(key, 6)
-    next_action, x0, base, mse = (jax.random.normal(k, shape) for k in (next_key, x0_key, base_key, mse_key))
-    return key, DeFlowNoise(next_action, x0, jax.random.uniform(t_key, (shape[0], 1)), base, mse)
 
 
 def update(state: PlainState, batch: Batch, config: DeFlowConfig) -> tuple[PlainState, Metrics]:
@@ -40,15 +33,12 @@ def update(state: PlainState, batch: Batch, config: DeFlowConfig) -> tuple[Plain
     return update_with(state._replace(key=key), batch, noise, config)
 
 
-def update_with(
-    state: PlainState, batch: Batch, noise: DeFlowNoise, config: DeFlowConfig
-) -> tuple[PlainState, Metrics]:
+def update_with(state: PlainState, batch: Batch, noise: JointNoise, config: DeFlowConfig) -> tuple[PlainState, Metrics]:
     """One joint Adam step; the target follows the critic as it was before."""
 
     def loss(params: dict) -> tuple[Array, Metrics]:
         critic_loss, critic_metrics = _critic_loss(params, state.params, batch, noise, config)
-        draws = RefinementNoise(noise.x0, noise.t, noise.base_action)
-        actor, actor_metrics = actor_loss(params, state.params, batch, draws, config)
+        actor, actor_metrics = actor_loss(params, state.params, batch, noise.actor, config)
         mse = action_error(state.params, batch, noise.mse_action, config)
         return critic_loss + actor, critic_metrics | actor_metrics | {"actor/mse": mse}
 
@@ -58,7 +48,7 @@ def update_with(
 
 
 def _critic_loss(
-    params: dict, constant: dict, batch: Batch, noise: DeFlowNoise, config: DeFlowConfig
+    params: dict, constant: dict, batch: Batch, noise: JointNoise, config: DeFlowConfig
 ) -> tuple[Array, Metrics]:
     next_actions = policy(constant, batch["next_observations"], noise.next_action, config)
     next_qs = values(constant["target_critic"], batch["next_observations"], next_actions)
@@ -82,7 +72,7 @@ def action_error(params: dict, batch: Batch, z: Array, config: RefinementConfig)
 
 
 def actor_loss(
-    params: dict, constant: dict, batch: Batch, noise: RefinementNoise, config: RefinementConfig
+    params: dict, constant: dict, batch: Batch, noise: ActorNoise, config: RefinementConfig
 ) -> tuple[Array, Metrics]:
     """Cloning, value, penalty and multiplier."""
     observations = batch["observations"]
@@ -90,7 +80,7 @@ def actor_loss(
     velocity = network(params["actor_bc_flow"]["mlp"], observations, x_t, noise.t)
     bc_flow_loss = jnp.mean((velocity - (batch["actions"] - noise.x0)) ** 2)
 
-    base = flow_actions(constant["actor_bc_flow"]["mlp"], observations, noise.base_action, config.flow_steps)
+    base = flow_actions(constant["actor_bc_flow"]["mlp"], observations, noise.start, config.flow_steps)
     step = network(params["refine_onestep_flow"]["mlp"], observations, base)
     divergence = jnp.mean(step**2)
     q = values(constant["critic"], observations, jnp.clip(base + step, -1, 1)).mean(0)

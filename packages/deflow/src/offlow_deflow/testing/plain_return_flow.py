@@ -5,7 +5,6 @@ import jax.numpy as jnp
 
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.networks import Array
-from offlow_core.jax.one_step_actor import OneStepNoise
 from offlow_core.testing.plain_jax import (
     Batch,
     Metrics,
@@ -18,11 +17,8 @@ from offlow_core.testing.plain_jax import (
     values,
 )
 from offlow_deflow.config import DeFlowVfConfig, FloqConfig, ReturnFlowConfig
-from offlow_deflow.deflow_vf import DeFlowVfNoise
-from offlow_deflow.floq import FloqNoise
-from offlow_deflow.refinement import RefinementNoise
 from offlow_deflow.return_flow import ReturnRange, return_features, time_features
-from offlow_deflow.return_flow_losses import ReturnNoise
+from offlow_deflow.return_flow_losses import FlowCriticNoise, ReturnNoise
 from offlow_deflow.testing import plain_deflow
 
 
@@ -31,14 +27,14 @@ def plain_state(state: JointState, config: ReturnFlowConfig, key: Array) -> Plai
     return create(state.params, {"target_floq": state.target}, {}, key, config.lr)
 
 
-def draw_vf_noise(key: Array, shape: tuple[int, int], repeats: int) -> tuple[Array, DeFlowVfNoise]:
+def draw_vf_noise(key: Array, shape: tuple[int, int], repeats: int) -> tuple[Array, FlowCriticNoise]:
     """The next key and the draws of one update, a key for each."""
     key, *keys = jax.random.split(key, 9)
     rows = shape[0] * repeats
     returns = ReturnNoise(*(jax.random.uniform(k, (rows, 1)) for k in keys[1:4]))
     x0, base, mse = (jax.random.normal(k, shape) for k in keys[4:7])
     next_action = jax.random.normal(keys[0], (rows, shape[1]))
-    return key, DeFlowVfNoise(next_action, returns, x0, jax.random.uniform(keys[7], (shape[0], 1)), base, mse)
+    return key, FlowCriticNoise(next_action, returns, x0, jax.random.uniform(keys[7], (shape[0], 1)), base, mse)
 
 
 def update_vf(state: PlainState, batch: Batch, config: DeFlowVfConfig) -> tuple[PlainState, Metrics]:
@@ -48,7 +44,7 @@ def update_vf(state: PlainState, batch: Batch, config: DeFlowVfConfig) -> tuple[
 
 
 def update_vf_with(
-    state: PlainState, batch: Batch, noise: DeFlowVfNoise, config: DeFlowVfConfig
+    state: PlainState, batch: Batch, noise: FlowCriticNoise, config: DeFlowVfConfig
 ) -> tuple[PlainState, Metrics]:
     """One joint Adam step of DeFlow-VF; the target follows the flow critic as it was before."""
 
@@ -56,8 +52,7 @@ def update_vf_with(
         next_observations = jnp.repeat(batch["next_observations"], config.noise_samples, axis=0)
         next_actions = plain_deflow.policy(state.params, next_observations, noise.next_action, config)
         critic, critic_metrics = _critic_loss(params, state.params, batch, next_actions, noise.returns, config)
-        draws = RefinementNoise(noise.x0, noise.t, noise.base_action)
-        actor, actor_metrics = plain_deflow.actor_loss(params, state.params, batch, draws, config)
+        actor, actor_metrics = plain_deflow.actor_loss(params, state.params, batch, noise.actor, config)
         mse = plain_deflow.action_error(state.params, batch, noise.mse_action, config)
         return critic + actor, critic_metrics | actor_metrics | {"actor/mse": mse}
 
@@ -67,7 +62,7 @@ def update_vf_with(
 
 
 def update_floq_with(
-    state: PlainState, batch: Batch, noise: FloqNoise, config: FloqConfig
+    state: PlainState, batch: Batch, noise: FlowCriticNoise, config: FloqConfig
 ) -> tuple[PlainState, Metrics]:
     """One joint Adam step of floq; the target follows the flow critic as it was before."""
 
@@ -76,10 +71,9 @@ def update_floq_with(
         next_observations = jnp.repeat(next_observations, config.noise_samples, axis=0)
         next_actions = jnp.clip(network(actor_net, next_observations, noise.next_action), -1, 1)
         critic, critic_metrics = _critic_loss(params, state.params, batch, next_actions, noise.returns, config)
-        draws = OneStepNoise(noise.x0, noise.t, noise.actor)
         weights = {"alpha": config.alpha, "flow_steps": config.actor_flow_steps}
         actor, actor_metrics = one_step_actor_loss(
-            params, state.params, batch, draws, **weights, normalize=config.normalize_q_loss
+            params, state.params, batch, noise.actor, **weights, normalize=config.normalize_q_loss
         )
         sampled = jnp.clip(network(actor_net, batch["observations"], noise.mse_action), -1, 1)
         mse = jnp.mean((sampled - batch["actions"]) ** 2)

@@ -1,36 +1,28 @@
 """FQL's update written out plainly."""
 
-import jax
 import jax.numpy as jnp
 
+from offlow_core.jax.joint_noise import JointNoise
 from offlow_core.jax.joint_training import JointState
 from offlow_core.jax.networks import Array
-from offlow_core.jax.one_step_actor import OneStepNoise
 from offlow_core.testing.plain_jax import (
     Batch,
     Metrics,
     PlainState,
     adam_step,
     create,
+    draw_noise,
     follow,
     network,
     one_step_actor_loss,
     values,
 )
 from offlow_fac.config import FqlConfig
-from offlow_fac.fql import FqlNoise
 
 
 def plain_state(state: JointState, config: FqlConfig, key: Array) -> PlainState:
     """The plain form of an agent's parameters, with fresh moments."""
     return create(state.params, {"target_critic": state.target}, {}, key, config.lr)
-
-
-def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, FqlNoise]:
-    """The next key and the draws [B, A] of one update, a key for each."""
-    key, next_key, x0_key, t_key, actor_key, mse_key = jax.random.split(key, 6)
-    next_action, x0, actor, mse = (jax.random.normal(k, shape) for k in (next_key, x0_key, actor_key, mse_key))
-    return key, FqlNoise(next_action, x0, jax.random.uniform(t_key, (shape[0], 1)), actor, mse)
 
 
 def update(state: PlainState, batch: Batch, config: FqlConfig) -> tuple[PlainState, Metrics]:
@@ -39,14 +31,13 @@ def update(state: PlainState, batch: Batch, config: FqlConfig) -> tuple[PlainSta
     return update_with(state._replace(key=key), batch, noise, config)
 
 
-def update_with(state: PlainState, batch: Batch, noise: FqlNoise, config: FqlConfig) -> tuple[PlainState, Metrics]:
+def update_with(state: PlainState, batch: Batch, noise: JointNoise, config: FqlConfig) -> tuple[PlainState, Metrics]:
     """One joint Adam step; the target follows the critic as it was before."""
 
     def loss(params: dict) -> tuple[Array, Metrics]:
         critic_loss, critic_metrics = _critic_loss(params, state.params, batch, noise, config)
-        draws = OneStepNoise(noise.x0, noise.t, noise.actor)
         weights = {"alpha": config.alpha, "flow_steps": config.flow_steps, "normalize": config.normalize_q_loss}
-        actor_loss, actor_metrics = one_step_actor_loss(params, state.params, batch, draws, **weights)
+        actor_loss, actor_metrics = one_step_actor_loss(params, state.params, batch, noise.actor, **weights)
         sampled = network(state.params["actor_onestep_flow"]["mlp"], batch["observations"], noise.mse_action)
         mse = jnp.mean((jnp.clip(sampled, -1, 1) - batch["actions"]) ** 2)
         return critic_loss + actor_loss, critic_metrics | actor_metrics | {"actor/mse": mse}
@@ -57,7 +48,7 @@ def update_with(state: PlainState, batch: Batch, noise: FqlNoise, config: FqlCon
 
 
 def _critic_loss(
-    params: dict, constant: dict, batch: Batch, noise: FqlNoise, config: FqlConfig
+    params: dict, constant: dict, batch: Batch, noise: JointNoise, config: FqlConfig
 ) -> tuple[Array, Metrics]:
     next_observations = batch["next_observations"]
     next_actions = network(constant["actor_onestep_flow"]["mlp"], next_observations, noise.next_action)
