@@ -134,7 +134,7 @@ def noise(agent) -> JointNoise:
         ("next_action", {"critic"}),
         ("x0", {"actor_bc_flow"}),
         ("t", {"actor_bc_flow"}),
-        ("actor", {"actor_onestep_flow"}),  # distillation and the critic's value teach the student alone
+        ("start", {"actor_onestep_flow"}),  # distillation and the critic's value teach the student alone
         ("mse_action", set()),
     ],
 )
