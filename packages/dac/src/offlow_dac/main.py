@@ -1,0 +1,51 @@
+"""The command `dac`: options -> suite -> agent -> loop."""
+
+import sys
+from collections.abc import Sequence
+
+from offlow_core.training.command_line import ParsedCommand, parse, run_program
+from offlow_core.training.option_json import to_text
+from offlow_dac.options import VARIANTS
+from offlow_dac.presets import preset
+
+PROGRAM = "dac"
+PACKAGES = ("offlow-core", "offlow-dac", "jax", "jaxlib", "optax", "numpy", "gymnasium", "mujoco", "ogbench")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train DAC or clone by diffusion (`dac OPTIONS`), or `dac evaluate RUN`; the exit status."""
+    return run_program(argv, program=PROGRAM, train=train, commands={"evaluate": evaluate})
+
+
+def read(argv: Sequence[str]) -> ParsedCommand:
+    """The training command; a wrong one, or --help, ends the program."""
+    return parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="dac", preset=preset)
+
+
+def train(argv: Sequence[str]) -> int:
+    """`dac OPTIONS`."""
+    command = read(argv)
+    if command.print_config:
+        print(to_text(command.options))
+        return 0
+    # JAX and the environments take seconds to import: only when they are needed.
+    from offlow_core.jax.device import configure
+    from offlow_core.training.session import Program, run_training
+    from offlow_dac.agents import make_learner
+
+    configure(command.options.gpu)
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES))
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """`dac evaluate RUN OPTIONS`."""
+    from offlow_core.jax.device import configure
+    from offlow_core.training.saved_run import evaluate_command
+    from offlow_dac.saved_policy import load_policy
+
+    configure()
+    return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
