@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from offlow_core.data.transitions import Dataset
+from offlow_core.jax.agent_phases import agent_phases
 from offlow_core.jax.device_data import Sampler, to_device
-from offlow_core.jax.joint_training import joint_phases
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.seed_axis import one_seed, stack_seeds
 from offlow_core.jax.state_arrays import to_arrays
@@ -71,7 +71,8 @@ def phases_of(options: FacOptions | FqlOptions, dataset: Dataset | None = None) 
     sampler = Sampler(frame_stack=options.frame_stack or 1, crop_probability=options.p_aug or 0.0)
     agent = make_agent(options.agent, dataset.train.observation_shape(sampler.frame_stack), 1)
     if isinstance(options, FqlOptions):
-        return joint_phases(agent, options, make_task())
+        task = make_task()
+        return agent_phases(agent, options, task, rewards=task.rewards)
     return fac_phases(agent, options, dataset, make_task(), sampler)
 
 

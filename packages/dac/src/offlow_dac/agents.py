@@ -4,22 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from offlow_core.data.reward_rules import DAC, RewardMap, find_rule, tune_rewards
+from offlow_core.data.reward_rules import DAC, RewardMap, find_rule, tune_dataset
 from offlow_core.data.selection import best_trajectories, random_trajectories
 from offlow_core.data.transitions import Dataset
+from offlow_core.jax.agent_phases import agent_phases
 from offlow_core.jax.batch_orders import Distinct, Passes
-from offlow_core.jax.device_data import Batch, make_sampler
+from offlow_core.jax.device_data import make_sampler
 from offlow_core.jax.learner import JaxLearner
-from offlow_core.jax.networks import Array
-from offlow_core.jax.online import OnlinePhase
-from offlow_core.jax.phases import OfflinePhase
-from offlow_core.jax.updates import Metrics, Report
 from offlow_core.option_checks import OptionError
 from offlow_core.random_streams import stream_seed
 from offlow_core.suites.task import Task
 from offlow_dac.action_selection import selecting
 from offlow_dac.config import DacConfig
-from offlow_dac.dac import Dac, DacState
+from offlow_dac.dac import Dac
 from offlow_dac.options import DacOptions
 
 
@@ -42,50 +39,18 @@ def make_learner(options: DacOptions, dataset: Dataset, task: Task) -> JaxLearne
     # Rewards met online go the way of the dataset's: the suite's shift first, then what the options make of them.
     online = RewardMap(rewards.shift - task.reward_shift, rewards.factor)
     rule, seeds = selecting(agent), range(options.seed, options.seed + options.num_seeds)
-    phases = make_phases(agent, options, task, online)
+    order = Distinct() if options.rand_batch else Passes()
+    phases = agent_phases(agent, options, task, rewards=online, order=order)
     return JaxLearner(agent.init, rule, rule, phases, dataset, seeds, sampler)
 
 
 def prepared(options: DacOptions, dataset: Dataset) -> tuple[Dataset, RewardMap]:
     """The part of the dataset that is trained on, rewards changed by the numbers of the whole, and that change."""
-    train, rewards = tune_rewards(dataset.train, find_rule(DAC, options.reward_tune))
+    dataset, rewards = tune_dataset(dataset, find_rule(DAC, options.reward_tune))
+    train = dataset.train
     if options.percentage < 100:
         generator = np.random.default_rng(stream_seed(options.seed, "percentage"))
         train = random_trajectories(train, options.percentage, generator)
     if options.percentile < 100:
         train = best_trajectories(train, options.percentile)
-    held_out = None if dataset.validation is None else rewards.applied_to(dataset.validation)
-    return replace(dataset, train=train, validation=held_out), rewards
-
-
-def make_phases(agent: Dac, options: DacOptions, task: Task, rewards: RewardMap) -> list[OfflinePhase | OnlinePhase]:
-    """Updates on the dataset, then the same updates between environment steps, if any."""
-    batch_size = agent.config.batch_size
-
-    def update(state: DacState, batch: Batch, key: Array) -> tuple[DacState, Report]:
-        return agent.update(state, batch, agent.draw_noise(key, batch_size))
-
-    def validate(state: DacState, batch: Batch, key: Array) -> Metrics:
-        return agent.loss_metrics(state, batch, agent.draw_noise(key, batch_size))
-
-    offline = OfflinePhase(
-        "offline",
-        0,
-        options.offline_steps,
-        update=update,
-        batch_size=batch_size,
-        validate=validate,
-        order=Distinct() if options.rand_batch else Passes(),
-    )
-    online = OnlinePhase(
-        "online",
-        first_step=options.offline_steps,
-        steps=options.online_steps,
-        update=update,
-        batch_size=batch_size,
-        make_environment=task.make_environment,
-        buffer_size=options.buffer_size,
-        balanced=options.balanced_sampling,
-        rewards=rewards,
-    )
-    return [offline, online]
+    return replace(dataset, train=train), rewards

@@ -2,9 +2,10 @@
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.jax.acting import ActionRule
+from offlow_core.jax.agent_phases import agent_phases
 from offlow_core.jax.device_data import make_sampler
 from offlow_core.jax.encoders import find_encoder
-from offlow_core.jax.joint_training import JointAgent, joint_phases
+from offlow_core.jax.joint_training import JointAgent
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.option_checks import OptionError
 from offlow_core.suites.task import Task
@@ -37,7 +38,7 @@ def make_learner(options: Options, dataset: Dataset, task: Task) -> JaxLearner:
     shape = dataset.train.observation_shape(sampler.frame_stack)
     agent = make_agent(options.agent, shape, dataset.train.actions.shape[1])
     seeds = range(options.seed, options.seed + options.num_seeds)
-    phases = joint_phases(agent, options, task)
+    phases = agent_phases(agent, options, task, rewards=task.rewards)
     return JaxLearner(agent.init, agent.one_sample, evaluated_policy(agent), phases, dataset, seeds, sampler)
 
 

@@ -1,11 +1,10 @@
 """From options and a dataset to a learner."""
 
 import sys
-from dataclasses import replace
 
 import torch
 
-from offlow_core.data.reward_rules import DIFFUSION_QL, find_rule, tune_rewards
+from offlow_core.data.reward_rules import DIFFUSION_QL, find_rule, tune_dataset
 from offlow_core.data.transitions import Dataset
 from offlow_core.option_checks import OptionError
 from offlow_core.suites.task import Task
@@ -49,7 +48,7 @@ def make_learner(options: DiffusionQlOptions, dataset: Dataset, task: Task) -> T
             "the policy (--agent.flow_q_gradient=none, or --preset fork_parity)",
             file=sys.stderr,
         )
-    dataset = with_tuned_rewards(dataset, config.reward_tune)
+    dataset, _ = tune_dataset(dataset, find_rule(DIFFUSION_QL, config.reward_tune))
     shape, action_dim = dataset.train.observation_shape(sampler.frame_stack), dataset.train.actions.shape[1]
     seeds = range(options.seed, options.seed + options.num_seeds)
     return TorchLearner(
@@ -62,10 +61,3 @@ def make_learner(options: DiffusionQlOptions, dataset: Dataset, task: Task) -> T
         device=device,
         record=options.compile and device.type == "cuda",
     )
-
-
-def with_tuned_rewards(dataset: Dataset, rule: str) -> Dataset:
-    """The dataset with its rewards changed as `reward_tune` says; held-out data by the training data's numbers."""
-    train, reward_map = tune_rewards(dataset.train, find_rule(DIFFUSION_QL, rule))
-    held_out = dataset.validation
-    return replace(dataset, train=train, validation=None if held_out is None else reward_map.applied_to(held_out))

@@ -4,9 +4,9 @@ import jax.numpy as jnp
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.jax.acting import ActionRule
+from offlow_core.jax.agent_phases import agent_phases
 from offlow_core.jax.device_data import make_sampler
 from offlow_core.jax.encoders import find_encoder
-from offlow_core.jax.joint_training import joint_phases
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.jax.networks import Array
 from offlow_core.suites.task import Task
@@ -31,7 +31,7 @@ def make_learner(options: FacOptions | FqlOptions, dataset: Dataset, task: Task)
     if isinstance(options, FacOptions):
         phases = fac_phases(agent, options, dataset, task, sampler)
     else:
-        phases = joint_phases(agent, options, task)
+        phases = agent_phases(agent, options, task, rewards=task.rewards)
     seeds = range(options.seed, options.seed + options.num_seeds)
     return JaxLearner(agent.init, policy(agent), evaluated_policy(agent), phases, dataset, seeds, sampler)
 

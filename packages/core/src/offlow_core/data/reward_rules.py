@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from offlow_core.data.trajectories import returns, spans
-from offlow_core.data.transitions import Transitions
+from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.data.validation import DatasetError
 from offlow_core.option_checks import OptionError
 
@@ -110,6 +110,14 @@ def tune_rewards(transitions: Transitions, rule: RewardRule) -> tuple[Transition
     """
     reward_map = rule(transitions)
     return reward_map.applied_to(transitions), reward_map
+
+
+def tune_dataset(dataset: Dataset, rule: RewardRule) -> tuple[Dataset, RewardMap]:
+    """`tune_rewards` of what is trained on; held-out rewards are changed by the same numbers."""
+    train, reward_map = tune_rewards(dataset.train, rule)
+    held_out = dataset.validation
+    validation = None if held_out is None else reward_map.applied_to(held_out)
+    return replace(dataset, train=train, validation=validation), reward_map
 
 
 def sparse(rewards: np.ndarray) -> np.ndarray:

@@ -15,11 +15,7 @@ from offlow_core.jax.device_data import Batch
 from offlow_core.jax.encoders import Impala
 from offlow_core.jax.joint_noise import draw_joint_noise
 from offlow_core.jax.networks import Array
-from offlow_core.jax.online import OnlinePhase
-from offlow_core.jax.phases import OfflinePhase
 from offlow_core.jax.updates import Metrics, Report
-from offlow_core.suites.task import Task
-from offlow_core.training.options import OnlineOptions
 
 
 class JointState(NamedTuple):
@@ -112,28 +108,3 @@ class JointAgent(ABC):
     def action_error(self, params: dict, batch: Batch, z: Array) -> Array:
         """Mean squared distance of the policy's actions from the dataset's; for the log only."""
         return jnp.mean((self.sample_actions(params, batch["observations"], z) - batch["actions"]) ** 2)
-
-
-def joint_phases(agent: JointAgent, options: OnlineOptions, task: Task) -> list[OfflinePhase | OnlinePhase]:
-    """Updates on the dataset, then the same updates between environment steps, if any."""
-    batch_size = agent.config.batch_size
-
-    def update(state: JointState, batch: Batch, key: Array) -> tuple[JointState, Report]:
-        return agent.update(state, batch, agent.draw_noise(key, batch_size))
-
-    def validate(state: JointState, batch: Batch, key: Array) -> Metrics:
-        return agent.loss_metrics(state, batch, agent.draw_noise(key, batch_size))
-
-    offline = OfflinePhase("offline", 0, options.offline_steps, update=update, batch_size=batch_size, validate=validate)
-    online = OnlinePhase(
-        "online",
-        first_step=options.offline_steps,
-        steps=options.online_steps,
-        update=update,
-        batch_size=batch_size,
-        make_environment=task.make_environment,
-        rewards=task.rewards,
-        buffer_size=options.buffer_size,
-        balanced=options.balanced_sampling,
-    )
-    return [offline, online]
