@@ -97,7 +97,7 @@ class ReturnFlowConfig(JointConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = ("flow_num_ensembles", "distill_num_ensembles", "noise_samples", "critic_flow_steps", "num_bins")
+        names = ("flow_num_ensembles", "distill_num_ensembles", "noise_samples", "critic_flow_steps")
         check_positive(self, *names, "sigma", "block_width", "block_depth", "num_transformations", "time_embed_dim")
         check(self, "num_bins", lambda value: value >= 2, "at least 2")
         for name in ("noise_coverage", "reward_offset"):
