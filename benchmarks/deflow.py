@@ -63,9 +63,9 @@ def _case(name: str, agent: JointAgent, plain_state, plain_update) -> Case:
     state = agent.init(jax.random.key(0))
     return Case(
         name,
-        plain_state(state, agent.config, jax.random.key(1)),
+        [plain_state(state, agent.config, jax.random.key(1))],
         partial(plain_update, config=agent.config),
-        state,
+        [state],
         lambda state, batch, key: agent.update(state, batch, agent.draw_noise(key, BATCH_SIZE)),
         BATCH_SIZE,
     )

@@ -71,9 +71,9 @@ def _case(
 ) -> Case:
     return Case(
         name,
-        plain.plain_state(state, agent.config, jax.random.key(1)),
+        [plain.plain_state(state, agent.config, jax.random.key(1))],
         partial(plain.update, config=agent.config),
-        state,
+        [state],
         lambda state, batch, key: update(state, batch, draw_noise(key, BATCH_SIZE)),
         BATCH_SIZE,
         columns,

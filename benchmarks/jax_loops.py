@@ -29,15 +29,15 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Case:
-    """One line of the table: the same updates in both forms.
+    """One line of the table: the same updates in both forms, of one or several seeds.
 
     `plain_update(state, batch)` draws its own noise, `update(state, batch, key)` is a learner's.
     """
 
     name: str
-    plain_state: Any
+    plain_states: Sequence[Any]
     plain_update: Callable[[Any, Arrays], tuple]
-    state: Any
+    states: Sequence[Any]
     update: Update
     batch_size: int
     columns: Arrays = field(default_factory=dict)
@@ -68,7 +68,7 @@ def make_transitions(observation_dim: int, action_dim: int) -> Transitions:
 
 
 def naive_program(case: Case, transitions: Transitions) -> Program:
-    """One dispatch per update, with a batch gathered by numpy from whole arrays."""
+    """One dispatch per seed and update, with a batch gathered by numpy from whole arrays."""
     arrays = {**transitions.gather(np.arange(len(transitions))), **case.columns}
     rng = np.random.default_rng(0)
 
@@ -76,25 +76,26 @@ def naive_program(case: Case, transitions: Transitions) -> Program:
         indices = rng.integers(len(transitions), size=case.batch_size)
         return {name: values[indices] for name, values in arrays.items()}
 
-    state, jitted = case.plain_state, jax.jit(case.plain_update)
-    compile_s = time_of(lambda: jax.block_until_ready(jitted(state, sample()))).wall_s
+    states, jitted = list(case.plain_states), jax.jit(case.plain_update)
+    compile_s = time_of(lambda: jax.block_until_ready(jitted(states[0], sample()))).wall_s
 
     def run(steps: int) -> None:
-        nonlocal state
         for _ in range(steps):
-            state, metrics = jitted(state, sample())
-        jax.block_until_ready((state, metrics))
+            for i, state in enumerate(states):
+                states[i], metrics = jitted(state, sample())
+        jax.block_until_ready((states, metrics))
 
-    return Program(run, compile_s, product_flops(case.plain_update, state, sample()))
+    return Program(run, compile_s, len(states) * product_flops(case.plain_update, states[0], sample()))
 
 
 def block_program(case: Case, transitions: Transitions) -> Program:
     """One compiled block of updates over data on the device."""
     data = to_device(transitions)
-    columns = {name: jnp.asarray(values)[None] for name, values in case.columns.items()}
-    keys = jax.random.split(jax.random.key(1), 2)[:, None]
-    block = build_block(case.update, Sampler(), case.batch_size, num_seeds=1)
-    state = jax.tree.map(lambda leaf: leaf[None], case.state)
+    seeds = len(case.states)
+    columns = {name: jnp.stack([jnp.asarray(values)] * seeds) for name, values in case.columns.items()}
+    keys = jax.random.split(jax.random.key(1), (2, seeds))
+    block = build_block(case.update, Sampler(), case.batch_size, num_seeds=seeds)
+    state = jax.tree.map(lambda *leaves: jnp.stack(leaves), *case.states)
 
     def run(steps: int) -> None:
         nonlocal state
@@ -103,8 +104,8 @@ def block_program(case: Case, transitions: Transitions) -> Program:
 
     compile_s = time_of(partial(run, 1)).wall_s
     batch = Sampler().gather(data, jnp.arange(case.batch_size), {name: values[0] for name, values in columns.items()})
-    flops = product_flops(lambda *inputs: case.update(*inputs)[0], case.state, batch, jax.random.key(0))
-    return Program(run, compile_s, flops)
+    flops = product_flops(lambda *inputs: case.update(*inputs)[0], case.states[0], batch, jax.random.key(0))
+    return Program(run, compile_s, seeds * flops)
 
 
 def measure_case(case: Case, transitions: Transitions, seconds: float, repeats: int, peak: Timing) -> dict[str, Any]:

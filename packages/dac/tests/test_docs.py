@@ -12,4 +12,4 @@ class TestDocs(DocsBattery):
     command = offlow_dac.main
     root = Path(__file__).parents[3]
     page = "docs/dac.md"
-    least_commands = 0
+    least_commands = 2

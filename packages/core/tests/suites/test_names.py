@@ -120,7 +120,7 @@ def test_resolving_imports_no_simulator(name):
 
 def test_all_names_can_be_listed():
     assert {"cube-single-play-singletask-v0", "hopper-medium-v2", "D4RL/door/human-v2"} < set(task_names())
-    assert {resolve(name).suite for name in task_names()} == {"ogbench", "d4rl", "minari"}
+    assert {resolve(name).suite for name in task_names()} == {"ogbench", "d4rl", "gymnasium", "minari"}
 
 
 def test_own_data_come_before_a_minari_dataset_of_that_name():

@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from offlow_core.torch.networks import EnsembleLinear, Mlp, init_uniform
+from offlow_core.torch.networks import (
+    EnsembleLinear,
+    Mlp,
+    constant_view,
+    init_lecun_normal,
+    init_uniform,
+    init_xavier_uniform,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -98,3 +105,61 @@ def test_initialising_leaves_the_global_generator_alone():
     initialised(Mlp(3, (4,), 2, torch.tanh))
     initialised(Mlp(3, (4,), 2, torch.tanh, members=2))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_normalised_perceptrons_by_hand():
+    network = Mlp(1, (2,), 1, square, norm_eps=0.0)
+    with torch.no_grad():
+        first, second = network.layers
+        first.weight.copy_(torch.tensor([[1.0], [2.0]]))
+        second.weight.copy_(torch.tensor([[5.0, 1.0]]))
+        for layer in network.layers:
+            layer.bias.zero_()
+        network.norms[0].weight.copy_(torch.tensor([3.0, 1.0]))
+        network.norms[0].bias.copy_(torch.tensor([0.0, 10.0]))
+    # 1 -> (1, 2) -> (1, 4), of mean 2.5 and deviation 1.5 -> (-1, 1) -> (-3, 11) -> -15 + 11
+    assert network(torch.tensor([[1.0]])).tolist() == [[-4.0]]
+
+
+def test_an_ensemble_of_normalised_perceptrons_equals_separate_ones():
+    ensemble = initialised(Mlp(3, (4, 5), 2, torch.tanh, members=2, norm_eps=1e-6))
+    with torch.no_grad():
+        for parameter in ensemble.norms.parameters():
+            parameter.normal_(generator=generator(2))
+    x = torch.randn(6, 3, generator=generator())
+    for i, values in enumerate(ensemble(x)):
+        single = Mlp(3, (4, 5), 2, torch.tanh, norm_eps=1e-6)
+        single.layers = nn.ModuleList([member(layer, i) for layer in ensemble.layers])
+        for norm, stacked in zip(single.norms, ensemble.norms, strict=True):
+            norm.load_state_dict({name: value[i] for name, value in stacked.state_dict().items()})
+        torch.testing.assert_close(values, single(x))
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(100, 300), EnsembleLinear(2, 100, 300)])
+@pytest.mark.parametrize(
+    ("init", "bound", "std"),
+    [
+        (init_xavier_uniform, math.sqrt(6 / 400), math.sqrt(2 / 400)),
+        (init_lecun_normal, 2 * 0.1 / 0.8796256610342398, 0.1),
+    ],
+)
+def test_initial_weights_have_the_spread_of_their_scheme_and_biases_are_zero(layer, init, bound, std):
+    init(layer, generator())
+    assert not layer.bias.any()
+    assert 0.97 * bound < layer.weight.abs().max() <= bound * (1 + 1e-6)
+    assert layer.weight.std().item() == pytest.approx(std, rel=0.02)
+    first = layer.weight.clone()
+    init(layer, generator())
+    assert torch.equal(layer.weight, first)
+
+
+def test_a_constant_view_follows_its_network_and_has_no_gradient():
+    network = initialised(Mlp(3, (4,), 2, torch.tanh, members=2, norm_eps=1e-6))
+    view, x = constant_view(network), torch.randn(5, 3, generator=generator(), requires_grad=True)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(3).add_(1)
+    assert torch.equal(view(x), network(x))
+    assert not any(parameter.requires_grad for parameter in view.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    torch.testing.assert_close(*(torch.autograd.grad(net(x).sum(), x)[0] for net in (view, network)))

@@ -140,3 +140,33 @@ def test_moving_towards_by_hand():
     assert (source.weight.tolist(), source.bias.tolist()) == ([[3.0, -2.0]], [0.0])
     assert target.weight.requires_grad
     assert target.weight.grad_fn is None
+
+
+@pytest.mark.parametrize("options", [{"betas": (0.5, 0.9)}, {"weight_decay": 0.1}])
+def test_options_are_those_of_adam_and_adamw(options):
+    parameters, expected = make_parameters(), make_parameters()
+    kind = torch.optim.AdamW if "weight_decay" in options else torch.optim.Adam
+    mine, theirs = ClippedAdam(parameters, 1e-2, **options), kind(expected, lr=1e-2, foreach=False, **options)
+    for step in range(4):
+        mine.step(make_gradients(step))
+        for parameter, gradient in zip(expected, make_gradients(step), strict=True):
+            parameter.grad = gradient
+        theirs.step()
+    torch.testing.assert_close(parameters, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_weight_decay_by_hand():
+    parameter = nn.Parameter(torch.tensor([2.0, -4.0]))
+    adam = ClippedAdam([parameter], 0.1, weight_decay=0.5)
+    adam.step([torch.zeros(2)])
+    assert parameter.tolist() == pytest.approx([1.9, -3.8])  # 1 - 0.1 * 0.5 of it, without a gradient
+
+
+def test_saved_buffers_move_like_parameters():
+    target, source = (nn.Module() for _ in range(2))
+    for network, value in ((target, 1.0), (source, 3.0)):
+        network.register_buffer("running_mean", torch.full((2,), value))
+        network.register_buffer("table", torch.full((2,), value), persistent=False)
+    move_towards(target, source, 0.25)
+    assert target.running_mean.tolist() == [1.5, 1.5]
+    assert target.table.tolist() == [1.0, 1.0]

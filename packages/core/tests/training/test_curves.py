@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from offlow_core.suites.score import ScoreRule
-from offlow_core.training import curves
-from offlow_core.training.curves import plot_run, plot_runs
+from offlow_core.training import curves, seed_curves
+from offlow_core.training.curves import plot_run
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.seed_curves import plot_runs
 
 
 def make_run(root, seed=0, algorithm="fac", scores=(0.0, 0.25, 0.5), episodes=4) -> RunDirectory:
@@ -26,7 +27,8 @@ def make_run(root, seed=0, algorithm="fac", scores=(0.0, 0.25, 0.5), episodes=4)
 def figures(monkeypatch):
     """Figures instead of files."""
     saved = []
-    monkeypatch.setattr(curves, "_save", lambda figure, path: saved.append(figure) or path)
+    for module in (curves, seed_curves):
+        monkeypatch.setattr(module, "save", lambda figure, path: saved.append(figure) or path)
     return saved
 
 

@@ -52,6 +52,7 @@ def test_transitions_chain_and_masks_tell_true_ends_from_time_limits():
         "actions": (2, 1),
         "rewards": (2,),
         "masks": (2,),
+        "terminals": (2,),
         "next_observations": (2, 2),
     }
     assert all(values.dtype == np.float32 for values in steps[0].values())
@@ -81,18 +82,35 @@ def test_a_shift_of_rewards_reaches_transitions_but_not_returns():
     assert plain.last_episodes() == shifted.last_episodes()
 
 
+def test_the_mean_return_is_that_of_the_latest_twenty_also_after_a_position_is_found_again():
+    interaction, returns = Interaction(Maze, [0]), []
+    while len(returns) < 23:
+        walk(interaction, 0.1)
+        episode = interaction.last_episodes()[0]
+        if episode and (not returns or episode["return"] != returns[-1]):
+            returns.append(episode["return"])
+    expected = pytest.approx(np.mean(returns[-20:]))
+    assert interaction.last_episodes()[0]["return_mean20"] == expected
+    other = Interaction(Maze, [0])
+    other.load_state_arrays(0, interaction.state_arrays(0))
+    assert other.last_episodes() == interaction.last_episodes()
+    following = [walk(each, 1, 1, 1, 1, 1) and each.last_episodes() for each in (interaction, other)]
+    assert following[0] == following[1]
+
+
 def test_the_last_episode_is_summed_up():
     interaction = Interaction(Maze, [0])
     assert interaction.last_episodes() == [{}]
     steps = walk(interaction, 1, 1)
     total = sum(float(step["rewards"][0]) for step in steps)
     (episode,) = interaction.last_episodes()
-    assert episode == {"return": pytest.approx(total), "length": 2.0, "success": 1.0}
+    returns = {"return": pytest.approx(total), "return_mean20": pytest.approx(total)}
+    assert episode == {**returns, "length": 2.0, "success": 1.0}
     walk(interaction, 0)
     assert interaction.last_episodes() == [episode]
     quiet = Interaction(Mute, [0])
     walk(quiet, 0, 0, 0, 0)
-    assert set(quiet.last_episodes()[0]) == {"return", "length"}
+    assert set(quiet.last_episodes()[0]) == {"return", "return_mean20", "length"}
 
 
 @pytest.mark.parametrize("before", [0, 1, 3, 4, 6])

@@ -21,8 +21,8 @@ class CandidateNoise(NamedTuple):
     gumbel: Array
 
 
-def selecting(agent: Dac) -> ActionRule:
-    """The policy that explores and is evaluated."""
+def selecting(agent: Dac, *, clip: bool = True) -> ActionRule:
+    """The policy that explores and is evaluated; environments want its actions clipped to [-1, 1]."""
     config = agent.config
     count = config.num_action_samples
 
@@ -34,7 +34,7 @@ def selecting(agent: Dac) -> ActionRule:
         gumbel = -jnp.log(-jnp.log(jnp.clip(uniform, EPSILON, 1 - EPSILON)))
         draws = CandidateNoise(prior, rows[1:-1], gumbel)
         actions, _ = select_actions(agent, state.actor, state.critic_target, state.eta, observations, draws)
-        return jnp.clip(actions, -1, 1)
+        return jnp.clip(actions, -1, 1) if clip else actions
 
     # Per candidate: the prior, a draw for each denoising step, and one number for the selection.
     return ActionRule(act, (count, config.T + 2, agent.action_dim))

@@ -92,8 +92,29 @@ def critic_loss(
     schedule: NoiseSchedule,
 ) -> tuple[Array, Intermediates]:
     """mean (Q_h(s, a) - r - discount * mask * v(s'))^2, the same target for all members."""
+    target, parts = batch["rewards"], {}
+    if config.discount > 0:
+        next_v, parts = next_value(
+            critic_target, actor_target, eta, batch["next_observations"], noise, config, schedule
+        )
+        target = target + config.discount * batch["masks"] * next_v
+    q = Critic(critic, batch["observations"]).values(batch["actions"])
+    loss = batch_mean((q - target) ** 2, batch, axis=1)
+    scalars = {"critic_loss": loss, "qs": batch_mean(q, batch, axis=1), "qs_std": batch_mean(q.std(0), batch)}
+    return loss, {**scalars, **parts}
+
+
+def next_value(
+    critic_target: Params,
+    actor_target: dict,
+    eta: Array,
+    next_observations: Array,
+    noise: CriticNoise,
+    config: DacConfig,
+    schedule: NoiseSchedule,
+) -> tuple[Array, Intermediates]:
+    """v(s') [B] by the slow critics at actions of the slow actor."""
     samples = config.num_q_samples
-    next_observations = batch["next_observations"]
     actions = denoise(
         actor_target,
         critic_target,
@@ -106,13 +127,9 @@ def critic_loss(
         repeats=samples,
     )
     per_state = actions.reshape(len(next_observations), samples, -1)
-    next_qs = Critic(critic_target, next_observations).values(per_state)
-    next_v = ensemble_target(next_qs.max(-1) if config.maxQ else next_qs.mean(-1), config, noise.ensemble_uniform)
-    target = batch["rewards"] + config.discount * batch["masks"] * next_v
-    q = Critic(critic, batch["observations"]).values(batch["actions"])
-    loss = batch_mean((q - target) ** 2, batch, axis=1)
-    scalars = {"critic_loss": loss, "qs": batch_mean(q, batch, axis=1), "qs_std": batch_mean(q.std(0), batch)}
-    return loss, {**scalars, "next_actions": actions, "next_q_all": next_qs}
+    qs = Critic(critic_target, next_observations).values(per_state)
+    value = ensemble_target(qs.max(-1) if config.maxQ else qs.mean(-1), config, noise.ensemble_uniform)
+    return value, {"next_actions": actions, "next_q_all": qs}
 
 
 def actor_loss(

@@ -13,8 +13,9 @@ PACKAGES = ("offlow-core", "offlow-dac", "jax", "jaxlib", "optax", "numpy", "gym
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train DAC or clone by diffusion (`dac OPTIONS`), or `dac evaluate RUN`; the exit status."""
-    return run_program(argv, program=PROGRAM, train=train, commands={"evaluate": evaluate})
+    """Train DAC or clone by diffusion (`dac OPTIONS`), or a subcommand such as `dac evaluate RUN`; the status."""
+    commands = {"evaluate": evaluate, "results": results, "curves": curves, "bandit": bandit}
+    return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
 def read(argv: Sequence[str]) -> ParsedCommand:
@@ -32,9 +33,10 @@ def train(argv: Sequence[str]) -> int:
     from offlow_core.jax.device import configure
     from offlow_core.training.session import Program, run_training
     from offlow_dac.agents import make_learner
+    from offlow_dac.results.folder import conclude
 
     configure(command.options.gpu)
-    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES))
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, conclude=conclude))
 
 
 def evaluate(argv: Sequence[str]) -> int:
@@ -45,6 +47,27 @@ def evaluate(argv: Sequence[str]) -> int:
 
     configure()
     return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
+
+
+def results(argv: Sequence[str]) -> int:
+    """`dac results RUN...`"""
+    from offlow_dac.results.command import results_command
+
+    return results_command(argv)
+
+
+def curves(argv: Sequence[str]) -> int:
+    """`dac curves FOLDER...`"""
+    from offlow_dac.results.command import curves_command
+
+    return curves_command(argv)
+
+
+def bandit(argv: Sequence[str]) -> int:
+    """`dac bandit OPTIONS`."""
+    from offlow_dac.bandit.command import bandit_command
+
+    return bandit_command(argv)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from offlow_core.option_checks import check
 from offlow_core.training.options import OnlineOptions, RunOptions
 from offlow_dac.config import DacConfig
 
+_TEST_STEPS = {"offline_steps": 10, "eval_interval": 5, "log_interval": 5}
+
 
 @dataclass(frozen=True, kw_only=True)
 class DacOptions(OnlineOptions):
@@ -36,6 +38,10 @@ class DacOptions(OnlineOptions):
     """Steps between two rows of training metrics."""
     save_ckpt: bool = False
     """Keep a checkpoint of every evaluation."""
+    save_video: bool = False
+    """Film three episodes of the final policy, unless `video_episodes` asks for another number."""
+    test: bool = False
+    """Ten steps, with an evaluation every five: does everything work?"""
     reward_tune: str = "iql_locomotion"
     """Change of the dataset's rewards: no, iql_locomotion, traj_normalize, reward_normalize, antmaze100, ..."""
     percentile: float = 100.0
@@ -50,6 +56,11 @@ class DacOptions(OnlineOptions):
     changeable: ClassVar[frozenset[str]] = OnlineOptions.changeable | {"gpu"}
 
     def __post_init__(self) -> None:
+        if self.test:
+            for name, steps in _TEST_STEPS.items():
+                object.__setattr__(self, name, steps)
+        if self.save_video and self.video_episodes == 0:
+            object.__setattr__(self, "video_episodes", 3)
         self._split_steps()
         super().__post_init__()
         find_rule(DAC, self.reward_tune)

@@ -110,7 +110,8 @@ class Transitions:
         for field in fields(self):
             array = np.ascontiguousarray(getattr(self, field.name))
             digest.update(f"{field.name} {array.dtype.str} {array.shape}\n".encode())
-            digest.update(memoryview(array.reshape(-1)).cast("B"))
+            if array.size:  # an empty one has no memory to view
+                digest.update(memoryview(array.reshape(-1)).cast("B"))
         return digest.hexdigest()
 
 

@@ -28,6 +28,10 @@ class ActionQueue:
         """Remove and return the next action [A]; IndexError if there is none."""
         return self._actions.popleft()
 
+    def remaining(self, action_shape: tuple[int, ...]) -> np.ndarray:
+        """The actions that are left, [n, *action_shape]."""
+        return np.stack(self._actions) if self._actions else np.zeros((0, *action_shape), np.float32)
+
     def clear(self) -> None:
         """Forget what is left of a chunk, because its episode is over."""
         self._actions.clear()

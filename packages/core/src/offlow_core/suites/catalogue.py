@@ -39,10 +39,15 @@ class Entry:
 
 
 def entries(names: Iterable[str], options: SuiteOptions) -> list[Entry]:
-    """The datasets of these tasks, each once, in the order of their first task; TaskNameError for an unknown name."""
+    """The datasets of these tasks, each once, in the order of their first task; TaskNameError for an unknown name.
+
+    Tasks without a dataset are left out.
+    """
     found: dict[object, Entry] = {}
     for name in names:
         task = resolve(name, options)
+        if not task.has_dataset:
+            continue
         files = tuple(task.files().values()) if task.files is not None else ()
         key = files or name
         known = found.get(key)
@@ -64,7 +69,12 @@ def matching(word: str, options: SuiteOptions) -> list[Entry]:
     TaskNameError where there is none.
     """
     is_one_name = word not in _suites(options) and not any(sign in word for sign in "*?[")
-    return entries([word], options) if is_one_name else filtered(word, options)
+    if not is_one_name:
+        return filtered(word, options)
+    found = entries([word], options)
+    if not found:
+        raise TaskNameError(f"{word} is an environment without a dataset; there is nothing to fetch or look at.")
+    return found
 
 
 def filtered(word: str, options: SuiteOptions) -> list[Entry]:

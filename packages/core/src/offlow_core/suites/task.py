@@ -43,6 +43,8 @@ class Task:
     files: Callable[[], dict[str, Path]] | None = None
     """Where the dataset's files are, or would be once fetched, by role ("train", ...); reads nothing and asks nobody.
     None where the dataset is not kept in files of known names."""
+    has_dataset: bool = True
+    """False for a task that is an environment only, to train in from scratch."""
     fetch: Callable[[], list[Path]] | None = None
     """Get the dataset's files, as far as they are missing, without loading them; DatasetError where that fails. None
     where they can only be had by hand."""

@@ -25,6 +25,7 @@ class DeviceTransitions:
     actions: Tensor
     rewards: Tensor
     masks: Tensor
+    terminals: Tensor
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -44,7 +45,19 @@ def to_device(transitions: Transitions, device: torch.device) -> DeviceTransitio
         actions=put(transitions.actions),
         rewards=put(transitions.rewards),
         masks=put(transitions.masks),
+        terminals=put(transitions.terminals),
     )
+
+
+def draw_below(limit: int | Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """`count` integers, uniform over [0, limit), on the generator's device.
+
+    A limit on the device may change from call to call of a recorded graph. Its numbers are the remainders of draws
+    below 2^63, so that none is more likely than another by more than limit / 2^63.
+    """
+    largest = 2**63 - 1 if isinstance(limit, Tensor) else limit
+    drawn = torch.randint(largest, (count,), generator=generator, device=generator.device)
+    return drawn % limit if isinstance(limit, Tensor) else drawn
 
 
 @dataclass(frozen=True)
@@ -53,10 +66,11 @@ class Sampler:
 
     frame_stack: int = 1
 
-    def sample(self, data: DeviceTransitions, generator: torch.Generator, batch_size: int) -> Batch:
-        """`batch_size` transitions, drawn with replacement."""
-        device = data.rows.device
-        return self.gather(data, torch.randint(len(data), (batch_size,), generator=generator, device=device))
+    def sample(
+        self, data: DeviceTransitions, generator: torch.Generator, batch_size: int, size: Tensor | None = None
+    ) -> Batch:
+        """`batch_size` transitions, drawn with replacement; given `size`, a number on the device, from the first."""
+        return self.gather(data, draw_below(len(data) if size is None else size, batch_size, generator))
 
     def gather(self, data: DeviceTransitions, indices: Tensor) -> Batch:
         """The batch of these transitions; equals `Transitions.gather`."""

@@ -1,6 +1,7 @@
 """Steps on many parameters at once, without looking at a number on the host."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +10,26 @@ from torch import Tensor, nn
 class ClippedAdam:
     """Adam in one fused kernel, after scaling the gradients to a global norm of at most `max_norm` (None: no clipping).
 
-    The factor is min(1, max_norm / (norm + 1e-6)).
+    The factor is min(1, max_norm / (norm + 1e-6)). With `weight_decay` it is AdamW: every parameter, biases too, is
+    first multiplied by 1 - lr weight_decay.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], lr: float, max_norm: float | None = None):
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        lr: float,
+        max_norm: float | None = None,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+    ):
         self._parameters, self._max_norm = list(parameters), max_norm
         self.lr = lr  # in force; on the host, where it is compared with the next one
         on_gpu = self._parameters[0].is_cuda
         # As a tensor the step size can change under a recorded graph.
         step_size = torch.tensor(lr, device=self._parameters[0].device) if on_gpu else lr
-        self._adam = torch.optim.Adam(self._parameters, lr=step_size, fused=True, capturable=on_gpu)
+        kind = partial(torch.optim.AdamW, weight_decay=weight_decay) if weight_decay else torch.optim.Adam
+        self._adam = kind(self._parameters, lr=step_size, betas=betas, fused=True, capturable=on_gpu)
 
     def set_lr(self, lr: float) -> None:
         """Step size from now on; the same one again costs nothing."""
@@ -62,5 +73,5 @@ class ClippedAdam:
 
 @torch.no_grad()
 def move_towards(target: nn.Module, source: nn.Module, share: float) -> None:
-    """target <- (1 - share) target + share source, parameter by parameter."""
-    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), share)
+    """target <- (1 - share) target + share source, for every parameter and every buffer that is saved."""
+    torch._foreach_lerp_(list(target.state_dict().values()), list(source.state_dict().values()), share)

@@ -1,4 +1,4 @@
-"""Learning curves of runs as pictures."""
+"""The learning curve of one run as a picture."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,22 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from offlow_core.files import atomic_file
 from offlow_core.suites.score import SUCCESS, ScoreRule
+from offlow_core.training.curve_style import COLOURS, GREY, finish_score_axis, finish_step_axis, save, style
 from offlow_core.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart with every common kind of colour vision (Okabe and Ito).
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
-GREY = "0.35"
 LOSS_COLUMNS = 3
 MAX_LOSSES = 6
 VALIDATION = "validation/"
 SMOOTH_FROM_POINTS = 100
-DPI = 150
 LAST_LABEL: dict[str, Any] = {
     "xytext": (6, 0),
     "textcoords": "offset points",
@@ -62,45 +58,9 @@ def plot_run(
         _draw_loss(panel, train, name)
     for index, panel in enumerate(panels):
         is_score, is_lowest = has_score and index == 0, index + LOSS_COLUMNS >= len(panels)
-        _finish_step_axis(panel, logged, intervals=6 if is_score else 3, named=is_score or is_lowest)
+        finish_step_axis(panel, logged, intervals=6 if is_score else 3, named=is_score or is_lowest)
         _mark_phases(panel, phases or {}, start=logged.min(), named=index == 0)
-    return _save(figure, path or run.path / "learning_curve.png")
-
-
-def plot_runs(
-    groups: Mapping[str, Sequence[RunDirectory]],
-    path: Path,
-    *,
-    title: str,
-    score: ScoreRule = SUCCESS,
-) -> Path:
-    """Draw for each named group of runs (the seeds of one method) the mean score and the band from minimum to maximum.
-
-    A point is drawn where every run of the group was evaluated.
-    """
-    from matplotlib.figure import Figure
-
-    if not 1 <= len(groups) <= len(COLOURS):
-        raise ValueError(f"expected 1 to {len(COLOURS)} groups of runs in one picture, got {len(groups)}")
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    drawn, top, episodes = [np.zeros(1, np.int64)], 0.0, set()
-    for (label, runs), colour in zip(groups.items(), COLOURS, strict=False):
-        steps, values = _common_values(label, runs, score.column)
-        scores = score.of(values)
-        axes.fill_between(steps, scores.min(0), scores.max(0), color=colour, alpha=0.18, linewidth=0)
-        seeds = f"{len(runs)} seed" + "s" * (len(runs) > 1)
-        axes.plot(steps, scores.mean(0), color=colour, linewidth=1.8, label=f"{label} ({seeds})")
-        drawn.append(steps)
-        top = max(top, scores.max())
-        episodes.update(_episodes_text(run) for run in runs)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, weight="bold")
-    rule = f"mean over seeds, band: minimum to maximum; each point of a seed: {', '.join(sorted(episodes))}"
-    _style(axes, rule, score.label)
-    _finish_score_axis(axes, top, score)
-    _finish_step_axis(axes, np.concatenate(drawn), intervals=6, named=True)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
-    return _save(figure, path)
+    return save(figure, path or run.path / "learning_curve.png")
 
 
 def _panels(has_score: bool, losses: int) -> "tuple[Figure, list[Axes]]":
@@ -121,14 +81,14 @@ def _draw_score(axes: "Axes", run: RunDirectory, evaluations: Mapping[str, np.nd
     axes.plot(steps, values, color=COLOURS[0], linewidth=1.8, marker="o", markersize=3.5, clip_on=False)
     if len(values):
         axes.annotate(f"last: {values[-1]:.4g}", (steps[-1], values[-1]), **LAST_LABEL)
-    rule, top = f"each point: {_episodes_text(run)}", values.max(initial=0.0)
+    rule, top = f"each point: {episodes_text(run)}", values.max(initial=0.0)
     error = _standard_error(run, steps, score.column)
     if error is not None:
         low, high = values - score.slope * error, values + score.slope * error
         axes.fill_between(steps, low, high, color=COLOURS[0], alpha=0.18, linewidth=0)
         rule, top = f"{rule}; band: one standard error", high.max(initial=0.0)
-    _style(axes, rule, score.label)
-    _finish_score_axis(axes, top, score)
+    style(axes, rule, score.label)
+    finish_score_axis(axes, top, score)
 
 
 def _draw_loss(axes: "Axes", train: Mapping[str, np.ndarray], name: str) -> None:
@@ -140,7 +100,7 @@ def _draw_loss(axes: "Axes", train: Mapping[str, np.ndarray], name: str) -> None
     # Less than a decade has too few ticks on a logarithmic axis.
     if len(values) and values.min() > 0 and values.max() > 10 * values.min():
         _make_logarithmic(axes, decades=np.log10(values.max() / values.min()))
-    _style(axes, name, "")
+    style(axes, name, "")
 
 
 def _draw_values(axes: "Axes", steps: np.ndarray, values: np.ndarray, colour: str) -> np.ndarray:
@@ -170,16 +130,6 @@ def _loss_names(train: Mapping[str, np.ndarray]) -> list[str]:
     return [name for name in known if not name.startswith(VALIDATION)][:MAX_LOSSES]
 
 
-def _common_values(label: str, runs: Sequence[RunDirectory], column: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps [n] at which every run has a value in the column, and the values [runs, n]."""
-    tables = [run.read("eval") for run in runs]
-    found = [dict(zip(table["step"].tolist(), table.get(column, []), strict=False)) for table in tables]
-    common = sorted(set.intersection(*(set(values) for values in found))) if found else []
-    if not common:
-        raise ValueError(f"the runs of {label!r} share no step with an evaluation's {column!r}")
-    return np.array(common), np.array([[values[step] for step in common] for values in found])
-
-
 def _standard_error(run: RunDirectory, steps: np.ndarray, column: str) -> np.ndarray | None:
     """Standard error [n] of the mean over the episodes at each step (0 for a single one); None without episodes."""
     episodes = run.read("episodes")
@@ -187,48 +137,6 @@ def _standard_error(run: RunDirectory, steps: np.ndarray, column: str) -> np.nda
         return None
     samples = [episodes[column][episodes["step"] == step] for step in steps]
     return np.array([np.std(s, ddof=1) / np.sqrt(len(s)) if len(s) > 1 else 0.0 for s in samples])
-
-
-def _episodes_text(run: RunDirectory) -> str:
-    _, counts = np.unique(run.read("episodes")["step"], return_counts=True)
-    if not len(counts):
-        return "one evaluation"
-    fewest, most = counts.min(), counts.max()
-    return f"mean of {fewest if fewest == most else f'{fewest} to {most}'} episodes"
-
-
-def _style(axes: "Axes", title: str, label: str) -> None:
-    axes.set_title(title, loc="left", fontsize=9, color=GREY)
-    axes.set_ylabel(label, fontsize=9)
-    axes.tick_params(labelsize=8, colors=GREY)
-    axes.grid(axis="y", color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color("0.7")
-
-
-def _finish_score_axis(axes: "Axes", top: float, score: ScoreRule) -> None:
-    if score.is_share:
-        axes.set_ylim(0, min(max(1.15 * top, 10), 110))
-
-
-def _finish_step_axis(axes: "Axes", steps: np.ndarray, *, intervals: int, named: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axes.set_xlim(steps.min(), max(steps.max(), 1))
-    axes.xaxis.set_major_locator(MaxNLocator(intervals))
-    axes.xaxis.set_major_formatter(lambda value, _: _short(value))
-    if named:
-        axes.set_xlabel("updates", fontsize=8, color=GREY)
-
-
-def _short(number: float) -> str:
-    for size, letter in ((1e6, "M"), (1e3, "k")):
-        if abs(number) >= size:
-            return f"{number / size:g}{letter}"
-    return f"{number:g}"
 
 
 def _mark_phases(axes: "Axes", phases: Mapping[str, int], *, start: int, named: bool) -> None:
@@ -248,7 +156,10 @@ def _mark_phases(axes: "Axes", phases: Mapping[str, int], *, start: int, named: 
             )
 
 
-def _save(figure: "Figure", path: Path) -> Path:
-    with atomic_file(path) as file:
-        figure.savefig(file, format="png", dpi=DPI)
-    return path
+def episodes_text(run: RunDirectory) -> str:
+    """What a point of the curve is a mean of."""
+    _, counts = np.unique(run.read("episodes")["step"], return_counts=True)
+    if not len(counts):
+        return "one evaluation"
+    fewest, most = counts.min(), counts.max()
+    return f"mean of {fewest if fewest == most else f'{fewest} to {most}'} episodes"

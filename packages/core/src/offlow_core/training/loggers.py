@@ -1,4 +1,4 @@
-"""Where the numbers of a run go: always into its directory, to Weights & Biases if asked."""
+"""Where the numbers of a run go: always into its directory, to Weights & Biases and TensorBoard if asked."""
 
 import importlib
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from offlow_core.files import atomic_file
+from offlow_core.suites.score import ScoreRule
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.tables import as_number
 
@@ -126,9 +127,17 @@ def make_logger(
     project: str = "offlow",
     group: str | None = None,
     name: str | None = None,
+    tensorboard: ScoreRule | None = None,
 ) -> LoggerGroup:
-    """CSV tables, plus Weights & Biases unless disabled; only then is `wandb` imported."""
+    """CSV tables, plus Weights & Biases unless disabled and TensorBoard where a score is given.
+
+    Neither is imported unless it is used.
+    """
     loggers: list[Logger] = [CsvLogger(run)]
+    if tensorboard is not None:
+        from offlow_core.training.tensorboard_logger import TensorBoardLogger
+
+        loggers.append(TensorBoardLogger(run, tensorboard))
     if wandb != "disabled":
         loggers.append(WandbLogger(run, mode=wandb, project=project, group=group, name=name))
     return LoggerGroup(loggers)

@@ -12,8 +12,8 @@ from offlow_core.suites.options import SuiteOptions
 from offlow_core.training.option_tokens import near
 from offlow_core.training.options import RunOptions
 
-_LATER = frozenset(field.name for field in fields(SuiteOptions))
-"""Options that may come after a run was made: a new one's default leaves all tasks as they were."""
+_LATER = frozenset(field.name for field in fields(SuiteOptions)) | {"tensorboard", "wandb_group"}
+"""Options that may come after a run was made: their defaults leave it as it was."""
 
 
 def to_json(options: RunOptions) -> dict[str, Any]:
@@ -29,8 +29,8 @@ def to_text(options: RunOptions) -> str:
 def from_json(variants: Mapping[str, type[RunOptions]], record: Mapping[str, Any]) -> RunOptions:
     """Options from what `to_json` made; the agent's name picks one of `variants`.
 
-    A suite's options that are newer than the record take their defaults, which is said on stderr. Raises `OptionError`
-    naming the key for an unknown agent, an unknown or missing key, or a value of another type.
+    Options of suites and loggers that are newer than the record take their defaults, which is said on stderr. Raises
+    `OptionError` naming the key for an unknown agent, an unknown or missing key, or a value of another type.
     """
     agent = record.get("agent")
     if not isinstance(agent, Mapping) or "agent_name" not in agent:

@@ -16,7 +16,15 @@ class RunOptions(SuiteOptions):
 
     changeable: ClassVar[frozenset[str]] = frozenset(
         {"save_dir", "offline_steps", "preset", "dataset_path", "dataset_dir", "eval_envs", "eval_workers"}
-        | {"video_episodes", "save_interval", "checkpoint_minutes", "keep_checkpoints", "wandb", "wandb_project"}
+        | {
+            "video_episodes",
+            "save_interval",
+            "checkpoint_minutes",
+            "keep_checkpoints",
+            "wandb",
+            "wandb_project",
+            "tensorboard",
+        }
     )
     """Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
 
@@ -52,6 +60,10 @@ class RunOptions(SuiteOptions):
     """Weights & Biases as a second logger."""
     wandb_project: str = "offlow"
     """Weights & Biases project."""
+    wandb_group: str | None = field(default=None, metadata={"aliases": ("run_group",)})
+    """Weights & Biases group (also `--run_group`); None: task and algorithm."""
+    tensorboard: bool = False
+    """TensorBoard as a further logger, in the run directory; needs the extra `tensorboard`."""
     preset: Literal["none", "paper"] = "none"
     """Published settings of the task as defaults."""
 

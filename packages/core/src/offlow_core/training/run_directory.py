@@ -230,7 +230,10 @@ def _family(root: Path | str, task: str, algorithm: str) -> Path:
 
 
 def _new_folder(family: Path, seed: int) -> Path:
-    family.mkdir(parents=True, exist_ok=True)
+    try:
+        family.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunDirectoryError(f"{family}, the folder for runs, cannot be made: {error}; see --save_dir") from error
     stem = f"{seed}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     return next(family / name for name in names if _made(family / name))

@@ -38,9 +38,13 @@ class Program:
     variants: Mapping[str, type[RunOptions]]
     make_learner: Callable[[RunOptions, Dataset, Task], Learner]
     packages: Sequence[str]
+    load_dataset: Callable[[RunOptions, Task], Dataset] = lambda options, task: task.load_dataset()
+    """`suites.from_scratch.no_data` for an agent that starts without data."""
     selection: Callable[[RunOptions], ModelSelection] = lambda options: LastModel()
     from_data: Callable[[RunOptions, Dataset, Task], RunOptions] = lambda options, dataset, task: options
     """The options with numbers in place of what they leave to the data; the manifest records these numbers."""
+    conclude: Callable[[Sequence[RunDirectory], Task], None] = lambda runs, task: None
+    """What is written when all seeds of a session have finished."""
 
 
 def run_training(command: ParsedCommand, program: Program) -> int:
@@ -60,7 +64,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     require_extras(options)
     task = resolve(options.env_name, options.suite)
     _require_environment(task, options)
-    dataset = task.load_dataset()
+    dataset = program.load_dataset(options, task)
     check_same_data(runs, dataset)
     print(describe(task, dataset), file=sys.stderr)
     complete = (with_recorded(options, runs[0]) if runs else None) or program.from_data(options, dataset, task)
@@ -73,7 +77,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
         runs = [stack.enter_context(run) for run in new]
     stack.enter_context(_ending_recorded(runs))
     evaluator = _make_evaluator(task, options, stack)
-    members = [_make_member(run, options, stack) for run in runs]
+    members = [_make_member(run, task, options, stack) for run in runs]
     selection = program.selection(options)
     score, settings = task.score.of_means, loop_settings(options)
     loop = TrainingLoop(learner, members, evaluator, score, settings, selection.ends_early)
@@ -85,12 +89,17 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     loop.run()
     for i, member in enumerate(members):
         finish(member, loop, i, task, options, selection, time.monotonic() - start_s)
+    program.conclude(runs, task)
 
 
 def require_extras(options: RunOptions) -> None:
     """Raise before anything is done if an option needs a package that is not installed."""
-    wanted = {"video": options.video_episodes > 0, "wandb": options.wandb != "disabled"}
-    packages = {"video": ("imageio", "imageio_ffmpeg"), "wandb": ("wandb",)}
+    wanted = {
+        "video": options.video_episodes > 0,
+        "wandb": options.wandb != "disabled",
+        "tensorboard": options.tensorboard,
+    }
+    packages = {"video": ("imageio", "imageio_ffmpeg"), "wandb": ("wandb",), "tensorboard": ("tensorboardX",)}
     for extra, names in packages.items():
         if wanted[extra] and any(find_spec(name) is None for name in names):
             raise OptionError(
@@ -135,8 +144,10 @@ def _ending_recorded(runs: Sequence[RunDirectory]) -> Generator[None]:
         raise
 
 
-def _make_member(run: RunDirectory, options: RunOptions, stack: ExitStack) -> Member:
-    logger = make_logger(run, wandb=options.wandb, project=options.wandb_project)
+def _make_member(run: RunDirectory, task: Task, options: RunOptions, stack: ExitStack) -> Member:
+    tensorboard = task.score if options.tensorboard else None
+    wandb = {"wandb": options.wandb, "project": options.wandb_project, "group": options.wandb_group}
+    logger = make_logger(run, **wandb, tensorboard=tensorboard)
     stack.push(lambda kind, error, trace: logger.close(failed=error is not None))
     return Member(run, logger)
 
@@ -146,6 +157,8 @@ def describe(task: Task, dataset: Dataset) -> str:
     train = dataset.train
     shape = "x".join(str(length) for length in train.observations.shape[1:])
     held_out = 0 if dataset.validation is None else len(dataset.validation)
+    if len(train) == 0:
+        return f"{task.canonical_name}: from scratch, observations {shape}, actions {train.actions.shape[1]}"
     return (
         f"{task.canonical_name}: {len(train):,} transitions ({held_out:,} held out), observations {shape}, "
         f"actions {train.actions.shape[1]}, {train.nbytes / 1e6:,.0f} MB ({dataset.origin['source']})"

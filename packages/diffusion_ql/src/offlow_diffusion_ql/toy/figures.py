@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from offlow_core.files import atomic_file
-from offlow_core.training.curves import COLOURS, DPI, GREY
+from offlow_core.training.curve_style import COLOURS, DPI, GREY
 from offlow_diffusion_ql.toy.bandit import CORNERS, NEAR, REWARD_SPREAD, Bandit, shares
 
 if TYPE_CHECKING:

@@ -1,0 +1,39 @@
+"""Training without data: what stands in the dataset's place."""
+
+import numpy as np
+
+from offlow_core.data.transitions import Dataset, Transitions
+from offlow_core.data.validation import DatasetError
+from offlow_core.suites.fitted_environment import UnusableEnvironmentError
+from offlow_core.suites.task import Task
+
+
+def no_data(task: Task) -> Dataset:
+    """No transition at all, in the shapes of the task's environment.
+
+    DatasetError where the task has no environment, UnusableEnvironmentError where observations are no vectors.
+    """
+    if task.make_environment is None:
+        raise DatasetError(f"{task.name} has no environment to train in from scratch; name one with --environment.")
+    env = task.make_environment()
+    shape, action_dim = env.observation_space.shape, env.action_space.shape[0]
+    env.close()
+    if len(shape) != 1:
+        raise UnusableEnvironmentError(
+            f"{task.name}: training from scratch needs observations that are state vectors, got "
+            f"{'x'.join(map(str, shape))}; choose the task's state variant"
+        )
+    return Dataset(_empty(shape[0], action_dim), None, {"source": "none", "files": [], "transitions": {"train": 0}})
+
+
+def _empty(observation_dim: int, action_dim: int) -> Transitions:
+    rows, numbers = np.zeros(0, np.int32), np.zeros(0, np.float32)
+    return Transitions(
+        observations=np.zeros((0, observation_dim), np.float32),
+        rows=rows,
+        next_rows=rows,
+        actions=np.zeros((0, action_dim), np.float32),
+        rewards=numbers,
+        masks=numbers,
+        terminals=numbers,
+    )

@@ -1,0 +1,1 @@
+"""The result files of the official code, made from runs."""

@@ -1,0 +1,107 @@
+"""Where the official agents with chunks keep the parameters of ours."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from torch import Tensor, nn
+
+from offlow_core.torch.state_arrays import load_arrays, to_arrays
+from offlow_core.training.saved_arrays import part_of
+from offlow_sacflow.chunk.agent import ChunkAgent
+from offlow_sacflow.chunk.config import ChunkFlowTConfig
+from offlow_sacflow.chunk.networks import ChunkCritic, GatedField, TokenField
+from offlow_sacflow.chunk.sac_flow import ChunkSacFlow
+from offlow_sacflow.flax_parameters import (
+    Arrays,
+    FlaxArrays,
+    FlaxParametersError,
+    Table,
+    dense,
+    from_flax,
+    scale_and_bias,
+    stacked_dense,
+    to_flax,
+    token_decoder,
+)
+
+
+def load_official(agent: ChunkAgent, params: Mapping[str, np.ndarray]) -> None:
+    """Fill all networks, and the weight of the entropy, from official leaves by path.
+
+    FlaxParametersError says which leaves are missing or unknown.
+    """
+    modules, weight = _modules(agent), _entropy_weight(agent)
+    expected = [*(f"{module}/" for module in modules.values()), *weight]
+    unknown = sorted(name for name in params if not name.startswith(tuple(expected)))
+    if unknown or not set(weight) <= set(params):
+        raise FlaxParametersError(
+            f"the modules are not those of the agent {agent.config.agent_name}: expected {expected}, "
+            f"unknown {unknown[:5]}; check which agent wrote them"
+        )
+    for network, module in modules.items():
+        leaves = FlaxArrays(part_of(params, f"{module}/"))
+        load_arrays(network.state_dict(), from_flax(_table(agent, network), leaves))
+    load_arrays(weight, {name: np.asarray(params[name], np.float32) for name in weight})
+
+
+def official_params(agent: ChunkAgent, idle: Arrays | None = None) -> Arrays:
+    """All official leaves by path; those without effect from `idle`, which may be what was loaded, else zeros."""
+    states = {network: to_arrays(network.state_dict()) for network in _modules(agent)}
+    return _official(agent, states, idle or {}) | to_arrays(_entropy_weight(agent))
+
+
+def official_gradients(agent: ChunkAgent, gradients: Mapping[str, Tensor]) -> Arrays:
+    """Gradients of the agent, by official path; leaves without effect have zeros."""
+    arrays = to_arrays(gradients)
+    return _official(agent, {net: part_of(arrays, f"{name}.") for name, net in agent.networks.items()}, {})
+
+
+def _official(agent: ChunkAgent, states: Mapping[nn.Module, Arrays], idle: Arrays) -> Arrays:
+    modules, found = _modules(agent), {}
+    for network, state in states.items():
+        module = modules[network]
+        leaves = to_flax(_table(agent, network), state, part_of(idle, f"{module}/"))
+        found |= {f"{module}/{path}": array for path, array in leaves.params.items()}
+    return found
+
+
+def _modules(agent: ChunkAgent) -> dict[nn.Module, str]:
+    """The official names of our networks."""
+    is_transformer = isinstance(agent.config, ChunkFlowTConfig)
+    names = {
+        "critic": "modules_critic",
+        "flow": "modules_actor_bc_flow",
+        "actor": "modules_actor_onestep_flow",
+        "field": "modules_actor_transformer" if is_transformer else "modules_actor_onestep_flow",
+    }
+    trained = {network: names[name] for name, network in agent.networks.items()}
+    return trained | {agent.critics.target: "modules_target_critic"}
+
+
+def _entropy_weight(agent: ChunkAgent) -> dict[str, Tensor]:
+    """Its logarithm, where it is learned."""
+    learned = isinstance(agent, ChunkSacFlow) and agent.config.autotune_alpha
+    return {"alpha/log_ent_coef": agent.entropy_weight.log} if learned else {}
+
+
+def _table(agent: ChunkAgent, network: nn.Module) -> Table:
+    config = agent.config
+    if isinstance(network, ChunkCritic):
+        return _mlp("values", "value_net", len(config.value_hidden_dims), normalised=config.layer_norm, stacked=True)
+    if isinstance(network, TokenField):
+        decoder = token_decoder("decoder", config.transformer_d_model, config.transformer_n_layers, "LayerNorm")
+        return decoder + dense("velocity", "velocity_head")
+    table = _mlp("mlp", "mlp", len(config.actor_hidden_dims), normalised=config.actor_layer_norm)
+    if isinstance(network, GatedField):
+        table += dense("gate.layers.0", "gate_net/layers_0") + dense("gate.layers.1", "gate_net/layers_2")
+    return table
+
+
+def _mlp(ours: str, theirs: str, hidden: int, *, normalised: bool, stacked: bool = False) -> Table:
+    layer = stacked_dense if stacked else dense
+    table: Table = []
+    for i in range(hidden + 1):
+        table += layer(f"{ours}.layers.{i}", f"{theirs}/Dense_{i}")
+    for i in range(hidden if normalised else 0):
+        table += scale_and_bias(f"{ours}.norms.{i}", f"{theirs}/LayerNorm_{i}")
+    return table

@@ -1,0 +1,63 @@
+"""The flow without noise on its way that SAC Flow is compared with: deterministic but for where it starts."""
+
+import torch
+from torch import Tensor
+
+from offlow_core.torch.device_data import Batch
+from offlow_sacflow.chunk.agent import flat_dim
+from offlow_sacflow.chunk.config import ChunkNaiveConfig
+from offlow_sacflow.chunk.losses import Loss, naive_imitation_loss, naive_online_loss
+from offlow_sacflow.chunk.networks import MlpField, imitating_flow
+from offlow_sacflow.chunk.noise import AcfqlNoise, FlowOnlineNoise, draw_acfql_noise, normal
+from offlow_sacflow.chunk.sampling import squashed_flow
+from offlow_sacflow.chunk.two_updates import TwoUpdatesAgent
+
+
+class ChunkNaive(TwoUpdatesAgent):
+    """A flow that imitates, and another one that is distilled from it and climbs the critics through its Euler steps.
+
+    Online the first has no gradient; what momentum it has still moves it.
+    """
+
+    config: ChunkNaiveConfig
+    loss_names = ("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss")
+
+    def __init__(
+        self,
+        config: ChunkNaiveConfig,
+        observation_dim: int,
+        action_dim: int,
+        *,
+        seed: int,
+        device: torch.device,
+        compiled: bool = False,
+    ):
+        sizes = observation_dim, flat_dim(config, action_dim)
+        self.flow, self.actor = imitating_flow(config, *sizes), MlpField(config, *sizes)
+        actors = {"flow": self.flow, "actor": self.actor}
+        super().__init__(config, observation_dim, action_dim, actors, seed=seed, device=device, compiled=compiled)
+
+    def draw_imitation_noise(self, generator: torch.Generator) -> AcfqlNoise:
+        """Fresh draws for `imitation_update`."""
+        return draw_acfql_noise(generator, self.config.batch_size, self.flat_dim)
+
+    def draw_online_noise(self, generator: torch.Generator) -> FlowOnlineNoise:
+        """Fresh draws for `online_update`."""
+        return FlowOnlineNoise(*normal(generator, 2, self.config.batch_size, self.flat_dim))
+
+    def imitation_loss(self, batch: Batch, noise: AcfqlNoise) -> Loss:
+        """What `imitation_update` minimises, with its parts."""
+        return self._evaluate(naive_imitation_loss, self.critics, self.flow, self.actor, self.weight, batch, noise)
+
+    def online_loss(self, batch: Batch, noise: FlowOnlineNoise) -> Loss:
+        """What `online_update` minimises, with its parts."""
+        return self._evaluate(naive_online_loss, self.critics, self.actor, self.weight, batch, noise)
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Of the start that one decision takes."""
+        return (self.flat_dim,)
+
+    def act(self, observations: Tensor, draws: Tensor) -> Tensor:
+        """Flat actions for observations [B, S] from starts [B, A]."""
+        return squashed_flow(self.actor, observations, draws, self.config.flow_one_step)

@@ -1,0 +1,67 @@
+"""The command `sacflow`: options -> suite -> agent -> loop."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import PurePath
+
+from offlow_core.training.command_line import ParsedCommand, parse, run_program
+from offlow_core.training.option_json import to_text
+from offlow_sacflow.options import AGENT_FILES, SCRIPTS, VARIANTS, ScratchOptions, default_variant
+from offlow_sacflow.presets import preset
+
+PROGRAM = "sacflow"
+PACKAGES = ("offlow-core", "offlow-sacflow", "torch", "numpy", "gymnasium", "mujoco", "ogbench")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train (`sacflow [SCRIPT] OPTIONS`) or `sacflow evaluate RUN`; the exit status."""
+    return run_program(argv, program=PROGRAM, train=train, commands={"evaluate": evaluate})
+
+
+def read(argv: Sequence[str]) -> ParsedCommand:
+    """The training command; a wrong one, or --help, ends the program."""
+    script, words = (argv[0], argv[1:]) if argv and PurePath(argv[0]).name in SCRIPTS else (None, argv)
+    variant = default_variant(words) if script is None else SCRIPTS[PurePath(script).name]
+    return parse(
+        argv=_with_own_names(words), program=PROGRAM, variants=VARIANTS, default_variant=variant, preset=preset
+    )
+
+
+def _with_own_names(words: Sequence[str]) -> list[str]:
+    """The words, with this package's names for the official files of agents."""
+    named = []
+    for word in words:
+        prefix, equals, value = word.partition("=")
+        text = value if equals else word
+        own = AGENT_FILES.get(PurePath(text.strip("'\"")).stem)
+        named.append(word if own is None or (equals and prefix != "--agent") else prefix * bool(equals) + equals + own)
+    return named
+
+
+def train(argv: Sequence[str]) -> int:
+    """`sacflow [SCRIPT] OPTIONS`."""
+    command = read(argv)
+    if command.print_config:
+        print(to_text(command.options))
+        return 0
+    # PyTorch and the environments take seconds to import: only when they are needed.
+    from offlow_core.suites.from_scratch import no_data
+    from offlow_core.training.session import Program, run_training
+    from offlow_sacflow.learner import make_learner
+
+    def load_dataset(options, task):
+        return no_data(task) if isinstance(options, ScratchOptions) else task.load_dataset()
+
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, load_dataset))
+
+
+def evaluate(argv: Sequence[str]) -> int:
+    """`sacflow evaluate RUN OPTIONS`."""
+    from offlow_core.training.saved_run import evaluate_command
+    from offlow_sacflow.saved_policy import load_policy
+
+    return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

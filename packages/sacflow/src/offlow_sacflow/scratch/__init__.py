@@ -1,0 +1,1 @@
+"""SAC Flow from scratch: online, with batch-renormalised critics and velocity networks."""
