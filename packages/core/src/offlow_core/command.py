@@ -16,7 +16,7 @@ COMMANDS = {
     ("data", "iav"): ("offlow_core.commands.data_iav", "estimate how much actions differ in alike states (for DeFlow)"),
     ("data", "collect"): (
         "offlow_core.commands.data_collect",
-        "make an OGBench data set with the scripted oracles of the ogbench package",
+        "make an OGBench data set with its scripted oracles, or data with a trained policy",
     ),
 }
 

@@ -5,6 +5,7 @@ import pytest
 from fake_program import VARIANTS
 
 from offlow_core.training import saved_run
+from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
 from offlow_core.training.saved_run import evaluate_command, find_checkpoint
@@ -27,7 +28,7 @@ def trained(stage):
 
 def evaluate(folder, *words: str) -> int:
     argv = [str(folder), "--eval_workers=0", *words]
-    return evaluate_command(argv, program="fake", variants=VARIANTS, load_policy=load_policy)
+    return evaluate_command(argv, Algorithm("fake", VARIANTS, load_policy))
 
 
 def test_episodes_are_recorded_and_summed_up(trained, capsys):
@@ -80,7 +81,7 @@ def test_wrong_words(trained, tmp_path, capsys):
         evaluate(tmp_path)
     for words in ([], ["--episodes=3"]):
         with pytest.raises(SystemExit) as exit_:
-            evaluate_command(words, program="fake", variants=VARIANTS, load_policy=load_policy)
+            evaluate_command(words, Algorithm("fake", VARIANTS, load_policy))
         assert exit_.value.code == 2
         assert "name a run directory first" in capsys.readouterr().err
 

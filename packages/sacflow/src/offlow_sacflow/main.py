@@ -3,7 +3,9 @@
 import sys
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import Any
 
+from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
 from offlow_sacflow.options import AGENT_FILES, SCRIPTS, VARIANTS, ScratchOptions, default_variant
@@ -58,9 +60,18 @@ def train(argv: Sequence[str]) -> int:
 def evaluate(argv: Sequence[str]) -> int:
     """`sacflow evaluate RUN OPTIONS`."""
     from offlow_core.training.saved_run import evaluate_command
+
+    return evaluate_command(argv, ALGORITHM)
+
+
+def load_policy(*arguments: Any) -> Any:
+    """What `offlow_sacflow.saved_policy` loads, which takes seconds to import."""
     from offlow_sacflow.saved_policy import load_policy
 
-    return evaluate_command(argv, program=PROGRAM, variants=VARIANTS, load_policy=load_policy)
+    return load_policy(*arguments)
+
+
+ALGORITHM = Algorithm(PROGRAM, VARIANTS, load_policy)
 
 
 if __name__ == "__main__":

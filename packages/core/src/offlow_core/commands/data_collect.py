@@ -26,7 +26,8 @@ CACHE = Path("~/.ogbench/data")
 class Options:
     """Collect an OGBench data set with the benchmark's own scripted oracles and protocol.
 
-    Can be stopped at any time: the same command continues.
+    Can be stopped at any time: the same command continues. With --policy RUN (and --help for its options) a trained
+    policy collects instead, in D4RL's format.
     """
 
     dataset: Annotated[str, tyro.conf.Positional, arg(metavar="DATASET")]
@@ -52,6 +53,10 @@ class Options:
 
 def main(arguments: Sequence[str], program: str) -> None:
     """Parse `arguments`, collect, and report; errors that a user can mend end in one message and status 1."""
+    if any(word.partition("=")[0] == "--policy" for word in arguments):
+        from offlow_core.commands import data_rollout
+
+        return data_rollout.main(arguments, program)
     options = tyro.cli(
         Options, args=arguments, prog=program, config=(tyro.conf.FlagCreatePairsOff,), use_underscores=True
     )
@@ -59,6 +64,7 @@ def main(arguments: Sequence[str], program: str) -> None:
         run(options)
     except UserError as error:
         sys.exit(f"{program}: {error}")
+    return None
 
 
 def run(options: Options) -> None:

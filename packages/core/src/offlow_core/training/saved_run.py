@@ -1,19 +1,18 @@
 """Evaluating a policy that a run has saved."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from offlow_core.evaluation import Evaluator, Policy, summarise
+from offlow_core.evaluation import Evaluator, summarise
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
+from offlow_core.training.algorithms import Algorithm, options_of_run
 from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.command_line import fail, read_record
 from offlow_core.training.loop import evaluation_seed
-from offlow_core.training.option_json import from_json
-from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.tables import Table
 
@@ -46,20 +45,15 @@ class EvaluateOptions:
             check(self, name, lambda value: value >= 0, "at least 0")
 
 
-LoadPolicy = Callable[[RunOptions, tuple[int, ...], int, Mapping[str, np.ndarray], str], Policy]
-"""(options, observation shape, action dim, checkpoint arrays, name of the policy) -> policy"""
-
-
-def evaluate_command(
-    argv: Sequence[str], *, program: str, variants: Mapping[str, type[RunOptions]], load_policy: LoadPolicy
-) -> int:
+def evaluate_command(argv: Sequence[str], algorithm: Algorithm) -> int:
     """`PROGRAM evaluate RUN ...`: play episodes with a saved policy, print the means, keep each episode's record."""
+    program = algorithm.program
     if not argv or argv[0].startswith("-"):
         fail(f"{program} evaluate", "name a run directory first, like runs/<task>/<algorithm>/<seed>-<time>")
     description = "Evaluate the policy saved in a run directory, which is named before the options."
     settings = read_record(argv[1:], EvaluateOptions, program=f"{program} evaluate RUN", description=description)
     run = RunDirectory.open(argv[0])
-    options = from_json(variants, run.config)
+    options = options_of_run(run, algorithm)
     if settings.environment is not None:
         options = replace(options, environment=settings.environment)
     checkpoint = find_checkpoint(run, settings.checkpoint)
@@ -70,7 +64,7 @@ def evaluate_command(
     environment = task.make_environment()
     shape, action_dim = environment.observation_space.shape, environment.action_space.shape[0]
     environment.close()
-    policy = load_policy(options, shape, action_dim, checkpoint.arrays, settings.policy)
+    policy = algorithm.load_policy(options, shape, action_dim, checkpoint.arrays, settings.policy)
     target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
     seed = evaluation_seed(settings.seed, 0)
     make = task.make_environment
