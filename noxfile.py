@@ -16,6 +16,8 @@ if "UV_FIND_LINKS" not in os.environ and os.environ.get("PIP_FIND_LINKS"):
     os.environ["UV_FIND_LINKS"] = ",".join(os.environ["PIP_FIND_LINKS"].split())
 
 ROOT = Path(__file__).parent
+# Fast tests compile many programs and run each a few times, in two processes that share two cores.
+COMPILED_QUICKLY = {"XLA_FLAGS": "--xla_backend_optimization_level=0", "OMP_NUM_THREADS": "1"}
 PACKAGES = sorted(p.parent.name for p in ROOT.glob("packages/*/pyproject.toml"))
 ROOMS = ("jax", "torch")  # of the core; each needs the extra of its name
 per_suite = nox.parametrize(
@@ -64,7 +66,7 @@ def tests(session: nox.Session, package: str, extra: str) -> None:
     sync_suite(session, package, extra)
     parallel = ["-n", "2", "--dist", "loadfile"]  # most of the time is compilation, which uses one core
     folder = f"packages/{package}/tests/{extra}"
-    session.run("pytest", *parallel, folder, *session.posargs, env={"OFFLOW_ISOLATED": "1"})
+    session.run("pytest", *parallel, folder, *session.posargs, env={"OFFLOW_ISOLATED": "1", **COMPILED_QUICKLY})
 
 
 @nox.session(requires=["resolve"])

@@ -7,18 +7,15 @@ losses read at every update, one tensor at a time in optimizer and averages, gra
 test holds both equal.
 """
 
-import json
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import tyro
-from measure import Run, describe_machine, interleaved, markdown_table, median_ratio
+from measure import Run, describe_machine
+from torch_loops import measure_loops, report, write
 
 from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.torch.device import configure, describe
@@ -115,61 +112,14 @@ def loops(config: DiffusionQlConfig, train: Transitions, device: torch.device) -
     return found
 
 
-def measure_case(name: str, options: Options, train: Transitions, device: torch.device) -> list[dict[str, Any]]:
-    """Updates per second of every loop, and its ratio to the first."""
-    runs, first_s = {}, {}
-    for loop, make in loops(CASES[name], train, device).items():
-        start_s = time.perf_counter()
-        runs[loop] = make()
-        runs[loop](1)
-        first_s[loop] = time.perf_counter() - start_s
-    timings = interleaved(list(runs.values()), options.seconds, options.repeats)
-    walls = [[timing.wall_s for timing in found] for found in timings]
-    return [
-        {
-            "case": name,
-            "loop": loop,
-            "updates_per_s": 1 / statistics.median(wall),
-            "ratio": median_ratio(walls[0], wall),
-            "first_update_s": first_s[loop],
-            "seconds_per_update": wall,
-        }
-        for loop, wall in zip(runs, walls, strict=True)
-    ]
-
-
-def report(rows: list[dict[str, Any]], machine: dict[str, Any]) -> str:
-    """The table and what it was measured with, in Markdown."""
-    table = [
-        {
-            "update": row["case"],
-            "loop": row["loop"],
-            "updates/s": f"{row['updates_per_s']:.1f}",
-            "ratio": f"{row['ratio']:.2f}",
-            "first update s": f"{row['first_update_s']:.1f}",
-        }
-        for row in rows
-    ]
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    shape = f"Observations {OBSERVATION_DIM}, actions {ACTION_DIM}, batch 256, T = 5; loops interleaved, medians."
-    where = f"{machine['cpu']}, {machine['cores']} cores ({machine['device']}), load average {machine['load_average']}"
-    when = f"{machine['date']}; Python {machine['python']}, {versions}."
-    return "\n".join(
-        [markdown_table(table), "", shape, "", f"{where} at the start, {when}", "", f"`{machine['command']}`"]
-    )
-
-
 def main(options: Options) -> None:
     device = configure(options.device)
     machine = describe_machine(PACKAGES, describe(device))
     train = make_transitions()
-    rows = [row for name in CASES for row in measure_case(name, options, train, device)]
-    text = report(rows, machine)
-    print(text)
-    if options.out is not None:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.with_suffix(".md").write_text(f"{text}\n")
-        options.out.with_suffix(".json").write_text(json.dumps({"machine": machine, "updates": rows}, indent=2) + "\n")
+    how = {"seconds": options.seconds, "repeats": options.repeats}
+    rows = [row for name in CASES for row in measure_loops(name, loops(CASES[name], train, device), **how)]
+    shape = f"Observations {OBSERVATION_DIM}, actions {ACTION_DIM}, batch 256, T = 5"
+    write(options.out, report(rows, machine, shape), rows, machine)
 
 
 if __name__ == "__main__":

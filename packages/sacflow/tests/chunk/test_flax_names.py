@@ -46,9 +46,9 @@ def test_missing_leaves_are_named():
     agent = make_agent("chunk_flow_g")
     params = official_params(agent)
     del params["modules_critic/value_net/Dense_1/bias"]
-    with pytest.raises(FlaxParametersError, match="missing .*value_net/Dense_1/bias"):
+    with pytest.raises(FlaxParametersError, match=r"missing .*value_net/Dense_1/bias"):
         load_official(agent, params)
     params = official_params(agent)
     del params["alpha/log_ent_coef"]
-    with pytest.raises(FlaxParametersError, match="expected .*alpha/log_ent_coef"):
+    with pytest.raises(FlaxParametersError, match=r"expected .*alpha/log_ent_coef"):
         load_official(agent, params)
