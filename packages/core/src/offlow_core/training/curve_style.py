@@ -1,4 +1,4 @@
-"""How all pictures of learning curves look."""
+"""How all pictures look."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,16 @@ def save(figure: "Figure", path: Path) -> Path:
     with atomic_file(path) as file:
         figure.savefig(file, format="png", dpi=DPI)
     return path
+
+
+def save_both(figure: "Figure", path: Path, dpi: int = DPI) -> list[Path]:
+    """The PDF of this path, and a PNG beside it."""
+    paths = [path, path.with_suffix(".png")]
+    for kind, target in zip(("pdf", "png"), paths, strict=True):
+        with atomic_file(target) as file:
+            # Without a date, the same picture makes the same file.
+            figure.savefig(file, format=kind, dpi=dpi, metadata={"CreationDate": None} if kind == "pdf" else None)
+    return paths
 
 
 def _short(number: float) -> str:

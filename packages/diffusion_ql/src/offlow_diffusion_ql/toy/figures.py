@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from offlow_core.files import atomic_file
-from offlow_core.training.curve_style import COLOURS, DPI, GREY
+from offlow_core.training.curve_style import COLOURS, GREY, save_both
 from offlow_diffusion_ql.toy.bandit import CORNERS, NEAR, REWARD_SPREAD, Bandit, shares
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def cloning_figure(bandit: Bandit, samples: Mapping[str, np.ndarray], path: Path
     _draw_samples(panels[0], "Ground truth", bandit.actions[everywhere], CLONING_POINTS, LIMIT, COLOURS[6])
     for panel, (name, points) in zip(panels[1:], samples.items(), strict=True):
         _draw_samples(panel, name, points, CLONING_POINTS, WIDE_LIMIT if name == WIDE_PANEL else LIMIT, COLOURS[0])
-    return _save(figure, path)
+    return save_both(figure, path)
 
 
 def q_learning_figure(bandit: Bandit, samples: Mapping[str, np.ndarray], path: Path) -> list[Path]:
@@ -37,7 +36,7 @@ def q_learning_figure(bandit: Bandit, samples: Mapping[str, np.ndarray], path: P
     _draw_rewards(panels[0], bandit)
     for panel, (name, points) in zip(panels[1:], samples.items(), strict=True):
         _draw_samples(panel, name, points, Q_LEARNING_POINTS, LIMIT, COLOURS[0])
-    return _save(figure, path)
+    return save_both(figure, path)
 
 
 def _panels(count: int, title: str) -> "tuple[Figure, Sequence[Axes]]":
@@ -92,13 +91,3 @@ def _style(axes: "Axes", title: str, limit: float) -> None:
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
         spine.set_color("0.8")
-
-
-def _save(figure: "Figure", path: Path) -> list[Path]:
-    """The PDF of this path, and a PNG beside it."""
-    paths = [path, path.with_suffix(".png")]
-    for kind, target in zip(("pdf", "png"), paths, strict=True):
-        with atomic_file(target) as file:
-            # Without a date, the same samples make the same file.
-            figure.savefig(file, format=kind, dpi=DPI, metadata={"CreationDate": None} if kind == "pdf" else None)
-    return paths
