@@ -6,12 +6,13 @@ import torch
 
 from offlow_core.testing.golden import GoldenCase, case_files, load_case
 from offlow_core.torch.state_arrays import load_arrays
+from offlow_core.torch.time_features import time_features
 from offlow_diffusion_ql import upstream_names
 from offlow_diffusion_ql.config import DiffusionQlConfig
 from offlow_diffusion_ql.families import make_family, make_policy_network
 from offlow_diffusion_ql.generative_policy import ChainNoise
 from offlow_diffusion_ql.losses import select_candidates, selection_probabilities
-from offlow_diffusion_ql.networks import PolicyNetwork, TwinCritic, time_features
+from offlow_diffusion_ql.networks import PolicyNetwork, TwinCritic
 from offlow_diffusion_ql.schedules import make_schedule
 
 CASES = [case for case in map(load_case, case_files(__file__, "diffusion_ql")) if "combos" in case.config]

@@ -6,15 +6,9 @@ from torch.nn import functional
 
 from offlow_core.torch.activations import mish
 from offlow_core.torch.networks import Mlp
+from offlow_core.torch.time_features import time_features
 
 HIDDEN_LAYERS = 3
-
-
-def time_features(t: Tensor, dim: int) -> Tensor:
-    """Sines, then cosines of t times dim/2 frequencies from 1 down to 1e-4, [n] -> [n, dim]."""
-    exponents = torch.arange(dim // 2, device=t.device, dtype=t.dtype) / (dim // 2 - 1)
-    angles = t[:, None] * 10_000.0**-exponents
-    return torch.cat([angles.sin(), angles.cos()], -1)
 
 
 class PolicyNetwork(nn.Module):

@@ -7,6 +7,7 @@ import torch
 from chunk_agents import ACTIONS, AGENTS, CPU, HORIZON, OBSERVATIONS, ROWS, generator, make_agent, make_config
 
 from offlow_core.torch.networks import Mlp
+from offlow_core.torch.time_features import time_features
 from offlow_sacflow.chunk.config import CHUNK_CONFIGS
 from offlow_sacflow.chunk.flax_names import official_params
 from offlow_sacflow.chunk.networks import (
@@ -14,7 +15,6 @@ from offlow_sacflow.chunk.networks import (
     GatedField,
     MlpField,
     TokenField,
-    fourier_features,
     gelu,
     imitating_flow,
     step_times,
@@ -53,12 +53,6 @@ def test_the_activation_is_the_approximation_by_tanh():
     torch.testing.assert_close(gelu(x), expected)
 
 
-def test_cosines_come_first():
-    found = fourier_features(torch.tensor([[[0.5]], [[1.0]]]), 4)  # frequencies 1 and 1e-4
-    expected = [[[math.cos(t), math.cos(1e-4 * t), math.sin(t), math.sin(1e-4 * t)]] for t in (0.5, 1.0)]
-    torch.testing.assert_close(found, torch.tensor(expected))
-
-
 def test_only_the_imitating_flow_sees_features_of_the_time():
     agent = make_agent("chunk_naive", use_fourier_features=True, fourier_feature_dim=6)
     widths = [network.mlp.layers[0].in_features for network in (agent.flow, agent.actor)]
@@ -70,7 +64,7 @@ def test_a_field_is_a_perceptron_on_state_position_and_time(options):
     field = started(imitating_flow(make_config("acfql", **options), OBSERVATIONS, FLAT))
     observations, x = inputs()
     t = torch.rand(ROWS, 1, generator=generator())
-    features = fourier_features(t, 4) if options else t
+    features = time_features(t.squeeze(-1), 4, cosines_first=True) if options else t
     expected = field.mlp(torch.cat([observations, x, features], 1))
     assert torch.equal(field(x, 0, field.context(observations, t[None])), expected)
 

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from offlow_core.torch.state_arrays import to_arrays
+from offlow_core.torch.time_features import time_features
 from offlow_sacflow.flax_parameters import to_flax
 from offlow_sacflow.scratch.config import CONFIGS, NaiveConfig
 from offlow_sacflow.scratch.critic import CriticEnsemble
 from offlow_sacflow.scratch.flax_names import actor_table, critic_table
-from offlow_sacflow.scratch.flow_g import FlowG, time_features
+from offlow_sacflow.scratch.flow_g import FlowG
 from offlow_sacflow.scratch.policy import make_velocity_network
 from offlow_sacflow.scratch.velocity import bounded
 
@@ -129,12 +130,6 @@ def test_the_naive_field_by_its_formula():
         velocity, log_std = network.field(observations)(x, step)
         torch.testing.assert_close(velocity, network.mean_head(hidden))
         torch.testing.assert_close(log_std, -5 + 3.5 * (torch.tanh(network.log_std_head(hidden)) + 1))
-
-
-def test_time_features_by_hand():
-    found = time_features(torch.tensor([0.0, 0.5]), 4)  # frequencies 1 and 1e-4
-    expected = [[0, 0, 1, 1], [math.sin(0.5), math.sin(5e-5), math.cos(0.5), math.cos(5e-5)]]
-    torch.testing.assert_close(found, torch.tensor(expected))
 
 
 @settings(deadline=None)

@@ -133,7 +133,11 @@ def _read(
     try:
         return read_arguments(words, options)
     except UnknownOptionError as error:
-        owners = [name for name, record in variants.items() if error.name in {item.name for item in options_of(record)}]
+        owners = [
+            name
+            for name, record in variants.items()
+            if any(error.name in option.spellings for option in options_of(record))
+        ]
         if not owners:
             raise
         raise OptionError(

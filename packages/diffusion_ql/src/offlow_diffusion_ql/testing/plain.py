@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from offlow_core.torch.device_data import Batch
+from offlow_core.torch.time_features import time_features
 from offlow_diffusion_ql.config import DiffusionQlConfig
 from offlow_diffusion_ql.generative_policy import ChainNoise
 from offlow_diffusion_ql.losses import UpdateNoise
-from offlow_diffusion_ql.networks import time_features
 from offlow_diffusion_ql.schedules import make_schedule
 
 CPU = torch.device("cpu")

@@ -1,6 +1,5 @@
 """Critics of action chunks and the velocity fields that make them. A chunk is flat: its actions one after another."""
 
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from offlow_core.torch.networks import Mlp, init_lecun_normal, init_xavier_uniform
+from offlow_core.torch.time_features import time_features
 from offlow_sacflow.chunk.config import AcfqlConfig, ChunkConfig, ChunkFlowGConfig, ChunkFlowTConfig
 from offlow_sacflow.normalisation import RowNorm
 from offlow_sacflow.transformer import Context, TokenDecoder
@@ -81,7 +81,11 @@ class MlpField(nn.Module):
 
     def context(self, observations: Tensor, times: Tensor) -> Moment:
         """For observations [B, S] and the times of K steps, shared [K, 1] or each row's own [K, B, 1]."""
-        features = times if self._fourier_dim is None else fourier_features(times, self._fourier_dim)
+        features = (
+            times
+            if self._fourier_dim is None
+            else time_features(times.squeeze(-1), self._fourier_dim, cosines_first=True)
+        )
         return Moment(observations, features)
 
     def forward(self, x: Tensor, step: int, context: Moment) -> Tensor:
@@ -155,13 +159,6 @@ def imitating_flow(config: AcfqlConfig, observation_dim: int, action_dim: int) -
 def step_times(steps: int, like: Tensor) -> Tensor:
     """Times i / K of the steps of a rollout that all rows share, [K, 1]."""
     return torch.arange(steps, device=like.device, dtype=like.dtype)[:, None] / steps
-
-
-def fourier_features(times: Tensor, dim: int) -> Tensor:
-    """Cosines, then sines of the times and dim/2 frequencies from 1 down to 1e-4, [..., 1] -> [..., dim]."""
-    exponents = torch.arange(dim // 2, device=times.device, dtype=times.dtype) / (dim // 2 - 1)
-    angles = times * torch.exp(-math.log(10_000) * exponents)
-    return torch.cat([angles.cos(), angles.sin()], -1)
 
 
 def _actor_mlp(config: AcfqlConfig | ChunkFlowGConfig, inputs: int, outputs: int) -> Mlp:

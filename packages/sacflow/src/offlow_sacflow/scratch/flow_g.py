@@ -1,6 +1,5 @@
 """Flow-G: the velocity moves the flow state towards a candidate as far as a gate lets it."""
 
-import math
 from functools import partial
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from offlow_core.torch.networks import Mlp
+from offlow_core.torch.time_features import time_features
 from offlow_sacflow.normalisation import Statistics
 from offlow_sacflow.rollout import NoisyVelocity
 from offlow_sacflow.scratch.batch_renorm import input_norm
@@ -67,10 +67,3 @@ class FlowG(nn.Module):
         first = torch.baddbmm(context.time_biases[:, step, None], inputs.expand(2, *inputs.shape), context.weight)
         outputs = self.gate_and_candidate.after_first(first)
         return torch.sigmoid(outputs[GATE]) * (outputs[CANDIDATE] - x), context.log_std
-
-
-def time_features(times: Tensor, dim: int) -> Tensor:
-    """Sines, then cosines of times [K] at dim/2 frequencies from 1 down to 1e-4, [K, dim]."""
-    exponents = torch.arange(dim // 2) / (dim // 2 - 1)
-    angles = times[:, None] * torch.exp(-exponents * math.log(10_000.0))
-    return torch.cat([angles.sin(), angles.cos()], -1)
