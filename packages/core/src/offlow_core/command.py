@@ -8,6 +8,7 @@ from collections.abc import Sequence
 # Words -> (module, what it does). The module's `main(arguments, program)` parses and runs; it is imported only when
 # its command is called.
 COMMANDS = {
+    ("evaluate",): ("offlow_core.commands.evaluate", "play saved policies, of any packages, with the same seeds"),
     ("data", "list"): ("offlow_core.commands.data_list", "show which datasets there are, and which are here"),
     ("data", "info"): ("offlow_core.commands.data_info", "show what a dataset or a file holds"),
     ("data", "download"): ("offlow_core.commands.data_download", "fetch datasets before they are needed"),

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offlow_core.data.transitions import Transitions
+from offlow_core.data.transitions import Transitions, empty_transitions
 from offlow_core.testing.comparisons import assert_identical
 from offlow_core.torch.chunk_sampler import ChunkSampler
 from offlow_core.torch.device_data import Sampler, to_device
@@ -33,7 +33,7 @@ def numbered(number: int) -> dict[str, np.ndarray]:
 
 def make_ring(offline: int, capacity: int, online_steps: int) -> Replay:
     if offline == 0:
-        return Replay.empty((2,), 1, capacity, online_steps, CPU)
+        return Replay.over(to_device(empty_transitions(2, 1), CPU), capacity, online_steps)
     batch = [numbered(k) for k in range(offline)]
     stacked = {name: np.stack([step[name] for step in batch]) for name in batch[0]}
     return Replay.over(to_device(Transitions.from_arrays(**stacked), CPU), capacity, online_steps)
@@ -142,7 +142,7 @@ def test_inserting_reads_nothing_on_the_host():
 def test_a_buffer_without_room_is_refused():
     with pytest.raises(ValueError, match="a buffer of 3 transitions has no room beside the dataset's 3"):
         make_ring(3, 3, 5)
-    with pytest.raises(ValueError, match="an empty buffer must hold at least 2 transitions, got a capacity of 1"):
+    with pytest.raises(ValueError, match="a buffer of 1 transitions has no room beside the dataset's 0"):
         make_ring(0, 1, 5)
 
 

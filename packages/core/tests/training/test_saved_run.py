@@ -1,10 +1,13 @@
 """Evaluating saved policies: records, scores, checkpoints of choice."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from fake_program import VARIANTS
 
-from offlow_core.training import saved_run
+from offlow_core.command import main as offlow
+from offlow_core.training import algorithms, saved_run
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
@@ -93,3 +96,20 @@ def test_another_environment_can_be_named(trained, monkeypatch):
     evaluate(trained, "--episodes=1", "--environment=reach:Reach")
     evaluate(trained, "--episodes=1")
     assert [options.environment for options in asked] == ["reach:Reach", None]
+
+
+def test_runs_of_any_packages_are_evaluated_and_what_cannot_be_is_named(trained, tmp_path, monkeypatch, capsys):
+    entry = SimpleNamespace(name="fake", load=lambda: Algorithm("fake", VARIANTS, load_policy))
+    monkeypatch.setattr(algorithms, "entry_points", lambda group: [entry])
+    with pytest.raises(SystemExit) as exit_:
+        offlow(["evaluate", str(tmp_path / "gone"), str(trained), "--episodes=3", "--eval_workers=0"])
+    assert exit_.value.code == 1
+    told = capsys.readouterr()
+    assert f"{trained}: policy after step 10, 3 episodes" in told.out
+    assert f"{tmp_path / 'gone'}: not evaluated:" in told.err
+    offlow(["evaluate", str(trained), "--episodes=3", "--eval_workers=0"])  # ends well
+
+
+def test_no_run_at_all_is_a_mistake():
+    with pytest.raises(SystemExit, match="name at least one run directory"):
+        offlow(["evaluate"])

@@ -128,6 +128,20 @@ class Dataset:
     origin: dict
 
 
+def empty_transitions(observation_dim: int, action_dim: int) -> Transitions:
+    """No transition at all, of these widths."""
+    rows, numbers = np.zeros(0, np.int32), np.zeros(0, np.float32)
+    return Transitions(
+        observations=np.zeros((0, observation_dim), np.float32),
+        rows=rows,
+        next_rows=rows,
+        actions=np.zeros((0, action_dim), np.float32),
+        rewards=numbers,
+        masks=numbers,
+        terminals=numbers,
+    )
+
+
 def leaves_unit(actions: np.ndarray) -> np.ndarray:
     """Which rows of actions [n, A] leave [-1, 1] by more than rounding, [n] bool."""
     return (np.abs(actions) > 1 + ACTION_ROUNDING).any(axis=1)

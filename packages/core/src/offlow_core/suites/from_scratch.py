@@ -1,8 +1,6 @@
 """Training without data: what stands in the dataset's place."""
 
-import numpy as np
-
-from offlow_core.data.transitions import Dataset, Transitions
+from offlow_core.data.transitions import Dataset, empty_transitions
 from offlow_core.data.validation import DatasetError
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError
 from offlow_core.suites.task import Task
@@ -23,17 +21,6 @@ def no_data(task: Task) -> Dataset:
             f"{task.name}: training from scratch needs observations that are state vectors, got "
             f"{'x'.join(map(str, shape))}; choose the task's state variant"
         )
-    return Dataset(_empty(shape[0], action_dim), None, {"source": "none", "files": [], "transitions": {"train": 0}})
-
-
-def _empty(observation_dim: int, action_dim: int) -> Transitions:
-    rows, numbers = np.zeros(0, np.int32), np.zeros(0, np.float32)
-    return Transitions(
-        observations=np.zeros((0, observation_dim), np.float32),
-        rows=rows,
-        next_rows=rows,
-        actions=np.zeros((0, action_dim), np.float32),
-        rewards=numbers,
-        masks=numbers,
-        terminals=numbers,
+    return Dataset(
+        empty_transitions(shape[0], action_dim), None, {"source": "none", "files": [], "transitions": {"train": 0}}
     )

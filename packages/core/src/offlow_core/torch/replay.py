@@ -35,26 +35,14 @@ class Replay:
 
     @classmethod
     def over(cls, data: DeviceTransitions, capacity: int, online_steps: int) -> "Replay":
-        """A ring that begins with a dataset, no longer than it can ever get; ValueError if nothing else would fit."""
-        if capacity <= len(data):
+        """A ring that begins with a dataset, which may be empty, no longer than it can ever get.
+
+        ValueError if nothing else would fit, or a full ring would have nothing to sample.
+        """
+        if capacity <= len(data) or capacity < 2:
             raise ValueError(f"a buffer of {capacity} transitions has no room beside the dataset's {len(data)}")
-        return cls._with_room(data, min(capacity, len(data) + online_steps + 1), online_steps)
+        slots = min(capacity, len(data) + online_steps + 1)
 
-    @classmethod
-    def empty(
-        cls, observation_shape: tuple[int, ...], action_dim: int, capacity: int, online_steps: int, device: torch.device
-    ) -> "Replay":
-        """A ring without any transition yet, for observations of float32 numbers."""
-        if capacity < 2:
-            raise ValueError(f"an empty buffer must hold at least 2 transitions, got a capacity of {capacity}")
-        numbers = {name: torch.zeros(0, device=device) for name in ("rewards", "masks", "terminals")}
-        places = {name: torch.zeros(0, dtype=torch.int32, device=device) for name in ("rows", "next_rows", "starts")}
-        observations = torch.zeros(0, *observation_shape, device=device)
-        none = DeviceTransitions(observations, actions=torch.zeros(0, action_dim, device=device), **numbers, **places)
-        return cls._with_room(none, min(capacity, online_steps + 1), online_steps)
-
-    @classmethod
-    def _with_room(cls, data: DeviceTransitions, slots: int, online_steps: int) -> "Replay":
         def extended(values: Tensor, length: int) -> Tensor:
             return torch.cat([values, values.new_zeros((length - len(values), *values.shape[1:]))])
 

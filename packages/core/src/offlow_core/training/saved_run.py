@@ -3,12 +3,14 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from offlow_core.evaluation import Evaluator, summarise
+from offlow_core.evaluation import EpisodeRecord, Evaluator, Policy, summarise
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
+from offlow_core.suites.task import Task
 from offlow_core.training.algorithms import Algorithm, options_of_run
 from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.command_line import fail, read_record
@@ -52,7 +54,12 @@ def evaluate_command(argv: Sequence[str], algorithm: Algorithm) -> int:
         fail(f"{program} evaluate", "name a run directory first, like runs/<task>/<algorithm>/<seed>-<time>")
     description = "Evaluate the policy saved in a run directory, which is named before the options."
     settings = read_record(argv[1:], EvaluateOptions, program=f"{program} evaluate RUN", description=description)
-    run = RunDirectory.open(argv[0])
+    print(evaluate_run(RunDirectory.open(argv[0]), settings, algorithm))
+    return 0
+
+
+def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algorithm) -> str:
+    """Play episodes with a run's saved policy and keep each one's record; what came of it, in words."""
     options = options_of_run(run, algorithm)
     if settings.environment is not None:
         options = replace(options, environment=settings.environment)
@@ -66,6 +73,24 @@ def evaluate_command(argv: Sequence[str], algorithm: Algorithm) -> int:
     environment.close()
     policy = algorithm.load_policy(options, shape, action_dim, checkpoint.arrays, settings.policy)
     target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
+    records = _play(policy, task, settings, target)
+    path = target.with_suffix(".csv")
+    path.unlink(missing_ok=True)
+    Table(path).append(step, [record.row() for record in records])
+    means = summarise(records)
+    scores = task.score.of(np.array([record.row()[task.score.column] for record in records]))
+    error = scores.std() / np.sqrt(len(scores))
+    return "\n".join(
+        [
+            f"{run.path}: {settings.policy} after step {step}, {len(records)} episodes",
+            f"  {task.score.name} {task.score.of_means(means):.1f} (standard error {error:.1f})",
+            f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}",
+        ]
+    )
+
+
+def _play(policy: Policy, task: Task, settings: EvaluateOptions, target: Path) -> list[EpisodeRecord]:
+    """The episodes; films of the first ones, if any are wanted, lie at `target`."""
     seed = evaluation_seed(settings.seed, 0)
     make = task.make_environment
     with Evaluator(make, num_envs=settings.eval_envs, num_workers=settings.eval_workers) as evaluator:
@@ -73,16 +98,7 @@ def evaluate_command(argv: Sequence[str], algorithm: Algorithm) -> int:
         target.parent.mkdir(exist_ok=True)
         if settings.video_episodes > 0:
             evaluator.record_video(policy, target.with_suffix(".mp4"), episodes=settings.video_episodes, seed=seed)
-    path = target.with_suffix(".csv")
-    path.unlink(missing_ok=True)
-    Table(path).append(step, [record.row() for record in records])
-    means = summarise(records)
-    scores = task.score.of(np.array([record.row()[task.score.column] for record in records]))
-    error = scores.std() / np.sqrt(len(scores))
-    print(f"{run.path}: {settings.policy} after step {step}, {len(records)} episodes")
-    print(f"  {task.score.name} {task.score.of_means(means):.1f} (standard error {error:.1f})")
-    print(f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}")
-    return 0
+    return records
 
 
 def find_checkpoint(run: RunDirectory, step: int | None) -> Checkpoint:
