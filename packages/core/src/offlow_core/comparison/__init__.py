@@ -1,0 +1,1 @@
+"""Runs of any package side by side: honest statistics over seeds and tasks."""
