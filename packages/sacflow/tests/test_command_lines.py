@@ -63,6 +63,7 @@ def test_published_commands(line, variant):
         ("--env-id='Ant-v4'", "flow_t"),
         ("--env_name=cube-double-play-singletask-v0", "acfql"),
         ("--env halfcheetah-medium-v2", "acfql"),
+        ("--env_name=lift-mh-low_dim", "acfql"),
     ],
 )
 def test_the_task_decides_where_no_agent_is_named(words, variant):
@@ -71,6 +72,7 @@ def test_the_task_decides_where_no_agent_is_named(words, variant):
 
 def test_presets_have_the_published_weights():
     double, triple = "cube-double-play-singletask-task2-v0", "cube-triple-play-singletask-task4-v0"
+    demonstrated = ("lift-mh-low_dim", "can-mh-low_dim", "square-mh-low_dim")
 
     def weights(preset, agent, task):
         agent = offlow_sacflow.main.read([f"--preset={preset}", f"--agent={agent}", f"--env_name={task}"]).options.agent
@@ -79,9 +81,13 @@ def test_presets_have_the_published_weights():
     assert weights("paper", "acfql", triple) == (100, None, 5)
     assert weights("paper", "acfql", double) == (300, None, 5)
     assert weights("paper_fql", "acfql", triple) == (300, None, 1)
+    for task in demonstrated:
+        assert weights("paper", "acfql", task) == (10_000, None, 5)
+        assert weights("paper_fql", "acfql", task) == (10_000, None, 1)
     for agent in ("chunk_flow_t", "chunk_flow_g"):
         assert weights("paper", agent, double) == (300, 300, 5)
         assert weights("paper", agent, triple) == (100, 100, 5)
+        assert [weights("paper", agent, task) for task in demonstrated] == [(10_000, 1000, 5)] * 3
 
 
 class TestCommand(CommandBattery):

@@ -107,9 +107,11 @@ def test_options_out_of_range_are_refused(options, message):
         SuiteOptions(**options)
 
 
-@pytest.mark.parametrize("name", ["cube-single-play-singletask-v0", "antmaze-umaze-v0", "D4RL/pen/human-v2", "own/x"])
+@pytest.mark.parametrize(
+    "name", ["cube-single-play-singletask-v0", "antmaze-umaze-v0", "D4RL/pen/human-v2", "lift-mh-low_dim", "own/x"]
+)
 def test_resolving_imports_no_simulator(name):
-    heavy = ("mujoco", "ogbench", "gymnasium_robotics", "h5py", "jax", "torch")
+    heavy = ("mujoco", "ogbench", "robosuite", "gymnasium_robotics", "h5py", "jax", "torch")
     script = (
         f"import sys; from offlow_core.suites import resolve; resolve({name!r});"
         f"print([name for name in {heavy} if name in sys.modules])"
@@ -120,7 +122,7 @@ def test_resolving_imports_no_simulator(name):
 
 def test_all_names_can_be_listed():
     assert {"cube-single-play-singletask-v0", "hopper-medium-v2", "D4RL/door/human-v2"} < set(task_names())
-    assert {resolve(name).suite for name in task_names()} == {"ogbench", "d4rl", "gymnasium", "minari"}
+    assert {resolve(name).suite for name in task_names()} == {"ogbench", "d4rl", "robomimic", "gymnasium", "minari"}
 
 
 def test_own_data_come_before_a_minari_dataset_of_that_name():

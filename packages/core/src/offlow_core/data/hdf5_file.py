@@ -54,6 +54,26 @@ class Hdf5File:
     def __exit__(self, *exception) -> None:
         self._file.close()
 
+    def members(self, group: str) -> list[str]:
+        """The names of what lies in a group, arrays and groups; DatasetError where there is no such group."""
+        import h5py
+
+        try:
+            found = self._file.get(group)
+            names = list(found) if isinstance(found, h5py.Group) else None
+        except _DAMAGES as error:
+            raise self._damaged(f"the group `{group}`", error) from error
+        if names is None:
+            raise DatasetError(f"{self.path}: the group `{group}` is missing.")
+        return names
+
+    def attribute(self, item: str, name: str) -> object | None:
+        """An attribute of a group or an array, None where it has none of this name."""
+        try:
+            return self._file[item].attrs.get(name)
+        except _DAMAGES as error:
+            raise self._damaged(f"the attribute `{name}` of `{item}`", error) from error
+
     def shape(self, field: str) -> tuple[int, ...]:
         """The shape of an array, which is not read; DatasetError where it is missing or does not hold numbers."""
         if field not in self.fields:

@@ -4,13 +4,13 @@ import difflib
 
 from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError
-from offlow_core.suites import d4rl, gymnasium_mujoco, minari, ogbench, own
+from offlow_core.suites import d4rl, gymnasium_mujoco, minari, ogbench, own, robomimic
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import EnvironmentFactory, Task
 
 __all__ = ["EnvironmentFactory", "SuiteOptions", "Task", "TaskNameError", "canonical_name", "resolve", "task_names"]
 
-SUITES = (ogbench, d4rl, own, gymnasium_mujoco, minari)
+SUITES = (ogbench, d4rl, robomimic, own, gymnasium_mujoco, minari)
 """Each has parse(name) -> parts with a `canonical` name, or None; task(parts, options); all_names().
 
 The first that knows a name has it: own/LABEL may look like the id of a Minari dataset.
@@ -54,7 +54,7 @@ def _explain_unknown(name: str) -> str:
     if not near:
         return (
             f"unknown task {name!r}; expected a name such as cube-single-play-singletask-v0 (OGBench), "
-            "hopper-medium-v2 (D4RL), mujoco/hopper/medium-v0 (Minari), Hopper-v5 (gymnasium, from scratch) "
-            "or own/LABEL (data of your own)."
+            "hopper-medium-v2 (D4RL), lift-mh-low_dim (robomimic), mujoco/hopper/medium-v0 (Minari), Hopper-v5 "
+            "(gymnasium, from scratch) or own/LABEL (data of your own)."
         )
     return f"unknown task {name!r}; the nearest names are: {', '.join(near)}."
