@@ -71,6 +71,7 @@ class TestCommand(CommandBattery):
     printed = ("--preset=paper", "--env=hopper-medium-v2", "--gpu", "0")
     published: ClassVar = {("paper", "dac"): table("paper", "dac").rows}
     wrong = (
+        ("--max_steps=30 --finetune_step=10 --online_steps=7", "finetune_step splits offline_steps"),
         ("--reward_tune=none", "reward_tune must be one of ['no', 'iql_locomotion'"),
         ("--percentile=0", "percentile must be above 0 and at most 100, got 0.0"),
         ("--sampler=ddim --ddim_step=9", "ddim_step must be at most T, got 9 and 5"),

@@ -1,5 +1,6 @@
 """Whole commands on tiny datasets in real environments: files, exit codes, kills and resumes."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 import offlow_dac.main
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.testing.run_battery import RunBattery
+from offlow_core.training.run_directory import RunDirectory
 
 SMALL = [
     "--hidden_dims=8",
@@ -33,3 +35,7 @@ class TestRuns(RunBattery):
     policies = ("policy", "single_sample")
     d4rl_rules = "dac"
     diverge = ("--actor_lr=1e30",)
+
+    @classmethod
+    def finished_files(cls, run: RunDirectory) -> Iterable[str]:
+        return ["results"]

@@ -70,6 +70,12 @@ def test_the_task_decides_where_no_agent_is_named(words, variant):
     assert default_variant(words.split()) == variant
 
 
+def test_only_the_agent_is_known_by_its_official_file():
+    words = "--agent acfql --save_dir exp/acfql_ablation_online --run_group acfql_gru_ablation_online_sac"
+    options = offlow_sacflow.main.read(words.split()).options
+    assert (options.save_dir, options.wandb_group) == ("exp/acfql_ablation_online", "acfql_gru_ablation_online_sac")
+
+
 def test_presets_have_the_published_weights():
     double, triple = "cube-double-play-singletask-task2-v0", "cube-triple-play-singletask-task4-v0"
     demonstrated = ("lift-mh-low_dim", "can-mh-low_dim", "square-mh-low_dim")
@@ -104,6 +110,7 @@ class TestCommand(CommandBattery):
         )
     }
     wrong = (
+        ("--agent=acfql --balanced_sampling=True", "unknown option --balanced_sampling"),
         ("--preset=paper --agent=chunk_naive", "there is no preset 'paper' for chunk_naive"),
         ("--agent=acfql --utd_ratio=0", "utd_ratio must be at least 1, got 0"),
         ("--agent=acfql --dataset_proportion=0", "dataset_proportion must be above 0 and at most 1, got 0.0"),

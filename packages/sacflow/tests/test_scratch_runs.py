@@ -35,6 +35,20 @@ def test_a_run_logs_evaluates_and_says_what_it_was(finished):
     assert (finished.path / "learning_curve.png").exists()
 
 
+def test_without_evaluation_the_returns_of_training_episodes_are_reported(tmp_path, capsys):
+    run = train(tmp_path, "--total_timesteps=60", "--eval_interval=0")
+    shown = capsys.readouterr().out
+    last = run.read("train")["online/episode_return_mean20"][-1]
+    assert f"return of the last 20 training episodes {last:.1f}" in shown
+    assert run.status["scores"] == {"return of the last 20 training episodes": last}
+
+
+def test_a_run_with_nothing_to_draw_ends_well(tmp_path, capsys):
+    run = train(tmp_path, "--total_timesteps=3", "--eval_interval=0")
+    assert run.status["state"] == "finished"
+    assert "no evaluation" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("steps", [7, 25])
 def test_a_run_that_was_cut_short_goes_on_as_if_it_had_not_been(finished, tmp_path, steps):
     """Before the first update, and in the middle of training and of an episode."""

@@ -64,6 +64,15 @@ def test_contact_margins_are_those_of_the_published_tasks_unless_told():
     assert resolve("Walker2d-v4").semantics()["legacy_contact_margin"] is False  # has no margins
 
 
+def test_own_data_are_evaluated_in_the_same_environment(capfd):
+    for legacy, margin in ((True, 0.0005), (False, 0.001)):
+        options = SuiteOptions(dataset_path="x.npz", environment="Hopper-v4", legacy_contact_margin=legacy)
+        env = resolve("own/mine", options).make_environment()
+        assert env.unwrapped.model.geom_margin.max() == (margin if margins_add_up() else 0.001)
+        env.close()
+    assert "out of date" not in capfd.readouterr().err
+
+
 def test_the_score_is_the_return():
     assert resolve("Hopper-v5").score.of(123.0) == 123.0
 

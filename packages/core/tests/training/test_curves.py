@@ -121,9 +121,19 @@ def test_a_run_without_evaluations_shows_its_losses(tmp_path, figures):
     assert [axes.get_title("left") for axes in figures[0].axes] == ["loss"]
 
 
-def test_a_run_without_numbers_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="neither an evaluation's 'success' nor losses"):
-        plot_run(make_run(tmp_path, scores=()))
+def test_a_run_without_numbers_has_no_picture(tmp_path):
+    with RunDirectory.create(tmp_path, "cube-v0", "fac", 0, {}, {}) as run:
+        assert plot_run(run) is None
+    assert not (run.path / "learning_curve.png").exists()
+
+
+def test_the_returns_of_training_episodes_come_before_the_losses(tmp_path, figures):
+    with RunDirectory.create(tmp_path, "Hopper-v4", "flow_t", 0, {}, {}) as run:
+        for step in (10, 20):
+            run.log_train(step, {"critic/critic_loss": 1.0, "online/episode_return_mean20": 5.0 * step})
+    plot_run(run)
+    titles = [axes.get_title(loc="left") for axes in figures[0].axes]
+    assert titles == ["online/episode_return_mean20", "critic/critic_loss"]
 
 
 def test_seeds_are_a_mean_with_a_band_where_all_were_evaluated(tmp_path, figures):

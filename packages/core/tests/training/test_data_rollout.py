@@ -53,7 +53,7 @@ def test_a_dataset_has_whole_episodes_and_as_many_rows_as_asked(trained, tmp_pat
     np.testing.assert_allclose(place[starts] + recording.actions[starts, 0], place[starts + 1], rtol=1e-5)
     shown = capsys.readouterr().out
     assert "50 transitions of push, policy after step 5" in shown
-    assert "17 episodes: mean return" in shown
+    assert "16 whole episodes: mean return" in shown
 
 
 def test_equal_seeds_give_equal_data(trained, tmp_path):

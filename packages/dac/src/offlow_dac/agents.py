@@ -49,7 +49,8 @@ def prepared(options: DacOptions, dataset: Dataset) -> tuple[Dataset, RewardMap]
     dataset, rewards = tune_dataset(dataset, find_rule(DAC, options.reward_tune))
     train = dataset.train
     if options.percentage < 100:
-        generator = np.random.default_rng(stream_seed(options.seed, "percentage"))
+        # The same share for every seed, so that one beside others equals a run of its own.
+        generator = np.random.default_rng(stream_seed(0, "percentage"))
         train = random_trajectories(train, options.percentage, generator)
     if options.percentile < 100:
         train = best_trajectories(train, options.percentile)

@@ -5,15 +5,15 @@ from functools import partial
 from typing import ClassVar, Literal
 
 from offlow_core.data.reward_rules import DAC, find_rule
-from offlow_core.option_checks import check
-from offlow_core.training.options import OnlineOptions, RunOptions
+from offlow_core.option_checks import OptionError, check
+from offlow_core.training.options import BalancedOptions, RunOptions
 from offlow_dac.config import DacConfig
 
 _TEST_STEPS = {"offline_steps": 10, "eval_interval": 5, "log_interval": 5}
 
 
 @dataclass(frozen=True, kw_only=True)
-class DacOptions(OnlineOptions):
+class DacOptions(BalancedOptions):
     """Options of one run."""
 
     env_name: str = field(default="walker2d-medium-v2", metadata={"aliases": ("env",)})
@@ -53,7 +53,7 @@ class DacOptions(OnlineOptions):
     agent: DacConfig = field(default_factory=DacConfig)
     """Hyperparameters of the agent."""
 
-    changeable: ClassVar[frozenset[str]] = OnlineOptions.changeable | {"gpu"}
+    changeable: ClassVar[frozenset[str]] = BalancedOptions.changeable | {"gpu"}
 
     def __post_init__(self) -> None:
         if self.test:
@@ -76,6 +76,8 @@ class DacOptions(OnlineOptions):
         """The official driver counts updates through, of which those from `finetune_step` on are online."""
         check(self, "finetune_step", lambda value: value is None or value >= 0, "at least 0, or None")
         if self.finetune_step is not None and self.finetune_step < self.offline_steps:
+            if self.online_steps > 0:
+                raise OptionError("finetune_step splits offline_steps (--max_steps): leave online_steps out")
             online = self.offline_steps - self.finetune_step
             object.__setattr__(self, "offline_steps", self.finetune_step)
             object.__setattr__(self, "online_steps", online)

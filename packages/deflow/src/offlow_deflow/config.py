@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from offlow_core.jax.options import Encoder, JointConfig
 from offlow_core.option_checks import OptionError, check, check_positive
-from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions, refuse_images_online
+from offlow_core.training.options import BalancedOptions, ImageOptions, RunOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
 
@@ -153,7 +153,7 @@ class FloqConfig(ReturnFlowConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeFlowOptions(OnlineOptions, ImageOptions):
+class DeFlowOptions(BalancedOptions, ImageOptions):
     """Options of one DeFlow run."""
 
     preset: Preset = "none"
@@ -170,7 +170,7 @@ class DeFlowOptions(OnlineOptions, ImageOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeFlowVfOptions(OnlineOptions):
+class DeFlowVfOptions(BalancedOptions):
     """Options of one DeFlow-VF run."""
 
     preset: Preset = "none"
@@ -186,7 +186,7 @@ class DeFlowVfOptions(OnlineOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FloqOptions(OnlineOptions):
+class FloqOptions(BalancedOptions):
     """Options of one floq run."""
 
     preset: Literal["none", "paper", "paper_best", "paper_online"] = "none"

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from offlow_core.jax.options import Encoder, JointConfig
 from offlow_core.option_checks import check, check_choices, check_positive, check_widths
-from offlow_core.training.options import ImageOptions, OnlineOptions, RunOptions, refuse_images_online
+from offlow_core.training.options import BalancedOptions, ImageOptions, RunOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
 
@@ -112,7 +112,7 @@ class FqlConfig(JointConfig):
 
 
 @dataclass(frozen=True)
-class FacOptions(OnlineOptions, ImageOptions):
+class FacOptions(BalancedOptions, ImageOptions):
     """Options of one FAC run."""
 
     preset: Preset = "none"
@@ -135,7 +135,7 @@ class FacOptions(OnlineOptions, ImageOptions):
 
 
 @dataclass(frozen=True)
-class FqlOptions(OnlineOptions, ImageOptions):
+class FqlOptions(BalancedOptions, ImageOptions):
     """Options of one FQL run."""
 
     preset: Preset = "none"

@@ -86,11 +86,16 @@ def _with_chunks(options: ChunkOptions, dataset: Dataset, task: Task) -> TorchLe
 
 def prepared(options: ChunkOptions, dataset: Dataset) -> Dataset:
     """The part of the dataset that is trained on, with the rewards that the options ask for."""
-    parts = {"train": first_transitions(dataset.train, options.dataset_proportion), "validation": dataset.validation}
-    if options.sparse:
-        made = {name: part and replace(part, rewards=sparse(part.rewards)) for name, part in parts.items()}
-        parts = made
-    return replace(dataset, **parts)
+    if options.dataset_proportion < 1:
+        dataset = replace(dataset, train=first_transitions(dataset.train, options.dataset_proportion))
+    if not options.sparse:
+        return dataset
+    held_out = dataset.validation
+    return replace(
+        dataset,
+        train=replace(dataset.train, rewards=sparse(dataset.train.rewards)),
+        validation=None if held_out is None else replace(held_out, rewards=sparse(held_out.rewards)),
+    )
 
 
 def _online_rewards(options: ChunkOptions, task: Task, rewards: np.ndarray) -> np.ndarray:

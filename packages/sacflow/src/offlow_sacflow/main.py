@@ -31,13 +31,17 @@ def read(argv: Sequence[str]) -> ParsedCommand:
 
 def _with_own_names(words: Sequence[str]) -> list[str]:
     """The words, with this package's names for the official files of agents."""
-    named = []
-    for word in words:
-        prefix, equals, value = word.partition("=")
-        text = value if equals else word
-        own = AGENT_FILES.get(PurePath(text.strip("'\"")).stem)
-        named.append(word if own is None or (equals and prefix != "--agent") else prefix * bool(equals) + equals + own)
+    named = list(words)
+    for i, word in enumerate(words):
+        if word.startswith("--agent="):
+            named[i] = f"--agent={_own_name(word.removeprefix('--agent='))}"
+        elif i > 0 and words[i - 1] == "--agent":
+            named[i] = _own_name(word)
     return named
+
+
+def _own_name(agent: str) -> str:
+    return AGENT_FILES.get(PurePath(agent.strip("'\"")).stem, agent)
 
 
 def train(argv: Sequence[str]) -> int:

@@ -72,7 +72,7 @@ def run(options: Options) -> None:
     environment.close()
     checkpoint = find_checkpoint(source, options.checkpoint)
     if options.replay:
-        rows = _replayed(source, checkpoint, options.transitions)
+        rows = _replayed(source, checkpoint, options.transitions, task)
     else:
         policy = algorithm.load_policy(run_options, shape, space.shape[0], checkpoint.arrays, options.name)
         with tqdm(total=options.transitions, desc="collecting", unit="row", disable=not sys.stderr.isatty()) as bar:
@@ -86,11 +86,14 @@ def run(options: Options) -> None:
         rows = joined(episodes)
     recording = d4rl_recording(rows, space, options.out.expanduser())
     write_recording(recording, options.out.expanduser(), overwrite=options.overwrite)
-    print(_report(options, task, checkpoint, rows))
+    print(_report(options, task, run_options.environment, checkpoint, rows))
 
 
-def _replayed(run: RunDirectory, checkpoint: Checkpoint, transitions: int) -> Episode:
-    """The latest transitions of a run's replay buffer, oldest first, with the ends of episodes told apart."""
+def _replayed(run: RunDirectory, checkpoint: Checkpoint, transitions: int, task: Task) -> Episode:
+    """The latest transitions of a run's replay buffer, oldest first, with the ends of episodes told apart.
+
+    The buffer holds the rewards that were trained on; these are the environment's.
+    """
     ring = part_of(checkpoint.arrays, _REPLAY)
     if not len(ring.get("rewards", ())) or run.manifest["dataset"]["source"] != "none":
         raise CollectError(
@@ -100,26 +103,38 @@ def _replayed(run: RunDirectory, checkpoint: Checkpoint, transitions: int) -> Ep
     rows = {name: ring[name][-transitions:] for name in ("observations", "actions", "rewards", "next_observations")}
     terminals = ring["masks"][-transitions:] == 0
     ends = ring["terminals"][-transitions:] > 0
+    rows["rewards"] = rows["rewards"] / task.rewards.factor + task.rewards.shift
     return rows | {"terminals": terminals, "timeouts": ends & ~terminals}
 
 
-def _report(options: Options, task: Task, checkpoint: Checkpoint, rows: Episode) -> str:
+def whole_returns(rows: Episode, *, begins_whole: bool, ends_whole: bool) -> np.ndarray:
+    """Returns of the episodes that are there from their first to their last step."""
     returns = trajectories.returns(rows["rewards"], rows["terminals"] | rows["timeouts"])
+    return returns[int(not begins_whole) : len(returns) - int(not ends_whole)]
+
+
+def _report(options: Options, task: Task, environment: str | None, checkpoint: Checkpoint, rows: Episode) -> str:
+    # A rollout's last episode is cut off where enough rows are there, a buffer's first one where it begins.
+    returns = whole_returns(rows, begins_whole=not options.replay, ends_whole=options.replay)
     what = "the replay buffer" if options.replay else options.name
     spread = (
         f"mean return {returns.mean():.4g}, deviation {np.std(returns):.4g}, best {returns.max():.4g}"
         if len(returns)
-        else "none of them whole"
+        else "nothing to sum up"
     )
     lines = [
         f"{options.out}: {len(rows['rewards']):,} transitions of {task.name}, {what} after step "
         f"{checkpoint.meta['step']:,} of {options.policy}",
-        f"  {len(returns):,} episodes: {spread}",
+        f"  {len(returns):,} whole episodes: {spread}",
         "train on it:",
-        f"  dac --env own/mine --dataset_path {options.out}" + _environment(task),
+        f"  {_training_command(options.out, task, environment)}",
     ]
     return "\n".join(lines)
 
 
-def _environment(task: Task) -> str:
-    return f" --environment {task.name}" if task.suite == "gymnasium" else ""
+def _training_command(out: Path, task: Task, environment: str | None) -> str:
+    """Own data with an environment where one can be named, else a file of the task itself."""
+    named = task.name if task.suite == "gymnasium" else environment
+    if named is None:
+        return f"dac --env {task.name} --dataset_path {out}"
+    return f"dac --env own/mine --dataset_path {out} --environment {named}"

@@ -10,7 +10,7 @@ from offlow_core.jax.online import OnlinePhase
 from offlow_core.jax.phases import OfflinePhase
 from offlow_core.jax.updates import UNIFORM, Metrics, Report
 from offlow_core.suites.task import Task
-from offlow_core.training.options import OnlineOptions
+from offlow_core.training.options import BalancedOptions
 
 
 class UpdatedAgent(Protocol):
@@ -32,7 +32,7 @@ class UpdatedAgent(Protocol):
 
 
 def agent_phases(
-    agent: UpdatedAgent, options: OnlineOptions, task: Task, *, rewards: RewardMap, order: BatchOrder = UNIFORM
+    agent: UpdatedAgent, options: BalancedOptions, task: Task, *, rewards: RewardMap, order: BatchOrder = UNIFORM
 ) -> list[OfflinePhase | OnlinePhase]:
     """Updates on the dataset in batches of this order, then the same updates between environment steps, if any.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import gymnasium
 
 from offlow_core.rendering import choose_gl_backend
+from offlow_core.suites import gymnasium_mujoco
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
 from offlow_core.suites.mujoco_remarks import hide_robotics_notice, settotalmass_remark_hidden
 
@@ -23,14 +24,22 @@ class NamedEnvironment:
 
     name: str
     frame_stack: int | None = None
+    legacy_contact_margin: bool = True
 
     def __call__(self, render_mode: str | None = None) -> gymnasium.Env:
         """A new environment; with a `render_mode`, one that renders."""
-        return fitted(make_named(self.name, render_mode), self.name, self.frame_stack)
+        env = make_named(self.name, render_mode, legacy_contact_margin=self.legacy_contact_margin)
+        return fitted(env, self.name, self.frame_stack)
 
 
-def make_named(name: str, render_mode: str | None = None) -> gymnasium.Env:
-    """The environment as it is, not fitted. The module may also lie in the current folder."""
+def make_named(name: str, render_mode: str | None = None, *, legacy_contact_margin: bool = True) -> gymnasium.Env:
+    """The environment as it is, not fitted; a task of Gymnasium's MuJoCo as that suite makes it.
+
+    The module may also lie in the current folder.
+    """
+    known = gymnasium_mujoco.parse(name)
+    if known is not None:
+        return gymnasium_mujoco.GymnasiumEnvironment(known, legacy_contact_margin)(render_mode)
     choose_gl_backend()
     _look_in_current_folder()
     module, _, attribute = name.partition(":")

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,13 +38,12 @@ def all_names() -> list[str]:
 
 def task(name: OwnName, options: SuiteOptions) -> Task:
     """The task: data from `options.dataset_path`, evaluated in `options.environment` if there is one."""
-    environment = options.environment
     return Task(
         name=name.canonical,
         canonical_name=name.canonical,
         suite="own",
         episode_steps=None,
-        make_environment=None if environment is None else NamedEnvironment(environment, options.frame_stack),
+        make_environment=_environment(options),
         load_dataset=functools.partial(load_dataset, name, options),
         semantics=functools.partial(_semantics, options),
         score=RETURN,
@@ -66,6 +65,12 @@ def load_dataset(name: OwnName, options: SuiteOptions) -> Dataset:
     return dataset
 
 
+def _environment(options: SuiteOptions) -> NamedEnvironment | None:
+    if options.environment is None:
+        return None
+    return NamedEnvironment(options.environment, options.frame_stack, options.legacy_contact_margin)
+
+
 def _require_same_widths(part: Transitions, train: Transitions, source: str) -> None:
     reason = " as the training file has it"
     require_shape(part.observations, (-1, *train.observations.shape[1:]), "observations", source, reason)
@@ -76,7 +81,7 @@ def _require_fitting(transitions: Transitions, options: SuiteOptions, source: st
     """What does not fit would come to light at the first evaluation, and in other words."""
     if options.environment is None:
         return
-    env = NamedEnvironment(options.environment)()
+    env = replace(_environment(options), frame_stack=None)()
     env.close()
     reason = f" as {options.environment} has it"
     require_shape(transitions.observations, (-1, *env.observation_space.shape), "observations", source, reason)
@@ -87,6 +92,7 @@ def _semantics(options: SuiteOptions) -> dict:
     return {
         "suite": "own",
         "environment": options.environment,
+        "legacy_contact_margin": options.legacy_contact_margin,
         "environment_actions": _environment_actions(options),
         "rows_without_next_observations": "lead to the next row; cut-off rows and the last one are dropped (D4RL)",
         "actions": "clipped to +-(1 - 1e-5)",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOSS_COLUMNS = 3
 MAX_LOSSES = 6
 VALIDATION = "validation/"
+TRAINING_RETURN = "online/episode_return_mean20"
 SMOOTH_FROM_POINTS = 100
 LAST_LABEL: dict[str, Any] = {
     "xytext": (6, 0),
@@ -35,8 +36,11 @@ def plot_run(
     phases: Mapping[str, int] | None = None,
     losses: Sequence[str] | None = None,
     path: Path | None = None,
-) -> Path:
-    """Draw the evaluation score of one run over its updates, and its losses below; returns the PNG's path.
+) -> Path | None:
+    """Draw the evaluation score of one run over its updates, and its losses below; the PNG's path.
+
+    None where there is nothing to draw. Where a run trained in an environment, the returns of its training episodes are
+    drawn before the losses.
 
     `score` reads a column of `eval.csv`; where `episodes.csv` has it too, its standard error is drawn. `phases` maps
     the name of each phase to the step before it (steps of preparing phases are negative); `losses` are columns of
@@ -47,7 +51,7 @@ def plot_run(
     names = _loss_names(train) if losses is None else list(losses)
     has_score = score.column in evaluations
     if not has_score and not names:
-        raise ValueError(f"{run.path} has neither an evaluation's {score.column!r} nor losses: nothing to draw")
+        return None
     figure, panels = _panels(has_score, len(names))
     task, algorithm, _ = run.path.resolve().parts[-3:]
     figure.suptitle(f"{algorithm} on {task}, run {run.path.name}", x=0.01, ha="left", fontsize=11, weight="bold")
@@ -127,7 +131,8 @@ def _make_logarithmic(axes: "Axes", decades: float) -> None:
 
 def _loss_names(train: Mapping[str, np.ndarray]) -> list[str]:
     known = [name for name, values in train.items() if "loss" in name and np.isfinite(values).any()]
-    return [name for name in known if not name.startswith(VALIDATION)][:MAX_LOSSES]
+    returns = [TRAINING_RETURN] if np.isfinite(train.get(TRAINING_RETURN, [])).any() else []
+    return returns + [name for name in known if not name.startswith(VALIDATION)][: MAX_LOSSES - len(returns)]
 
 
 def _standard_error(run: RunDirectory, steps: np.ndarray, column: str) -> np.ndarray | None:

@@ -104,8 +104,6 @@ class OnlineOptions(RunOptions):
     """Environment steps, with further updates, after the offline phase."""
     buffer_size: int = 2_000_000
     """Replay capacity of the online phase; at least the dataset and one transition."""
-    balanced_sampling: bool = False
-    """Online batches: half from the dataset, half from what was collected since."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -118,6 +116,14 @@ class OnlineOptions(RunOptions):
     def total_steps(self) -> int:
         """Steps of both phases."""
         return self.offline_steps + self.online_steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancedOptions(OnlineOptions):
+    """What is added where online batches may be balanced."""
+
+    balanced_sampling: bool = False
+    """Online batches: half from the dataset, half from what was collected since."""
 
 
 @dataclass(frozen=True, kw_only=True)

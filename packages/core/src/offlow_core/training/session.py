@@ -17,7 +17,7 @@ from offlow_core.option_checks import OptionError
 from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
 from offlow_core.training.command_line import INTERRUPTED, ParsedCommand
-from offlow_core.training.curves import plot_run
+from offlow_core.training.curves import TRAINING_RETURN, plot_run
 from offlow_core.training.learner import Learner
 from offlow_core.training.loggers import make_logger
 from offlow_core.training.loop import LoopSettings, Member, TrainingLoop
@@ -176,16 +176,18 @@ def finish(
 ) -> None:
     """Pictures, final scores and the closing line of one finished run."""
     run = member.run
-    plot_run(run, score=task.score, phases=loop.phase_starts)
+    picture = plot_run(run, score=task.score, phases=loop.phase_starts)
     if options.video_episodes > 0:
         loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
     scores = final_scores(run)
     if scores:
         scores |= selection.scores(run, task.score)
+    scores |= training_return(run)
     timing = {"wall_s": round(wall_s, 1), "evaluation_s": round(loop.evaluation_s, 1)}
     run.set_status("finished", scores=scores, timing=timing)
     text = ", ".join(f"{rule} {value:.1f}" for rule, value in scores.items()) or "no evaluation"
-    print(f"{run.path}: {task.score.name}: {text}; see {run.path / 'learning_curve.png'}")
+    seen = f"; see {picture}" if picture is not None else ""
+    print(f"{run.path}: {task.score.name}: {text}{seen}")
 
 
 def final_scores(run: RunDirectory) -> dict[str, float]:
@@ -198,6 +200,13 @@ def final_scores(run: RunDirectory) -> dict[str, float]:
         "mean of last 3": float(np.mean(scores[-3:])),
         "best (online-selected)": float(np.max(scores)),
     }
+
+
+def training_return(run: RunDirectory) -> dict[str, float]:
+    """What training from scratch is reported by: the mean return of the last 20 training episodes, if any."""
+    returns = run.read("train").get(TRAINING_RETURN, np.zeros(0))
+    known = returns[np.isfinite(returns)]
+    return {"return of the last 20 training episodes": float(known[-1])} if len(known) else {}
 
 
 def loop_settings(options: RunOptions) -> LoopSettings:
