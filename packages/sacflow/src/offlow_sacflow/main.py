@@ -16,8 +16,9 @@ PACKAGES = ("offlow-core", "offlow-sacflow", "torch", "numpy", "gymnasium", "muj
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train (`sacflow [SCRIPT] OPTIONS`) or `sacflow evaluate RUN`; the exit status."""
-    return run_program(argv, program=PROGRAM, train=train, commands={"evaluate": evaluate})
+    """Train (`sacflow [SCRIPT] OPTIONS`), `evaluate RUN`, `import FILE` or `export RUN FILE`; the exit status."""
+    commands = {"evaluate": evaluate, "import": import_, "export": export}
+    return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
 def read(argv: Sequence[str]) -> ParsedCommand:
@@ -66,6 +67,20 @@ def evaluate(argv: Sequence[str]) -> int:
     from offlow_core.training.saved_run import evaluate_command
 
     return evaluate_command(argv, ALGORITHM)
+
+
+def import_(argv: Sequence[str]) -> int:
+    """`sacflow import FILE OPTIONS`."""
+    from offlow_sacflow.converting import import_command
+
+    return import_command(argv, read)
+
+
+def export(argv: Sequence[str]) -> int:
+    """`sacflow export RUN FILE`."""
+    from offlow_sacflow.converting import export_command
+
+    return export_command(argv)
 
 
 def load_policy(*arguments: Any) -> Any:
