@@ -36,7 +36,7 @@ def train(argv: Sequence[str]) -> int:
     from offlow_diffusion_ql.learner import make_learner
     from offlow_diffusion_ql.model_selection import PublishedSelection
 
-    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, PublishedSelection))
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, selection=PublishedSelection))
 
 
 def evaluate(argv: Sequence[str]) -> int:

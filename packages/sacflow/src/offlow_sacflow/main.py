@@ -59,7 +59,7 @@ def train(argv: Sequence[str]) -> int:
     def load_dataset(options, task):
         return no_data(task) if isinstance(options, ScratchOptions) else task.load_dataset()
 
-    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, load_dataset))
+    return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, load_dataset=load_dataset))
 
 
 def evaluate(argv: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -38,6 +38,7 @@ class Program:
     variants: Mapping[str, type[RunOptions]]
     make_learner: Callable[[RunOptions, Dataset, Task], Learner]
     packages: Sequence[str]
+    _: KW_ONLY
     load_dataset: Callable[[RunOptions, Task], Dataset] = lambda options, task: task.load_dataset()
     """`suites.from_scratch.no_data` for an agent that starts without data."""
     selection: Callable[[RunOptions], ModelSelection] = lambda options: LastModel()
