@@ -1,89 +1,85 @@
 """Options of DAC and its runs. Defaults and names are those of the official code."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from offlow_core.option_checks import OptionError, check, check_choices, check_positive, check_widths
-
-
-def _flag(*names: str) -> dict[str, Any]:
-    """The option is also written without `agent.`, as the official command line has it."""
-    return {"metadata": {"aliases": names}}
+from offlow_core.training.option_tokens import also_written
 
 
 @dataclass(frozen=True, kw_only=True)
 class DacConfig:
     """Diffusion Actor-Critic: noise regression with the gradient of Q, beside an ensemble of critics."""
 
-    T: int = field(default=5, **_flag("T"))
+    T: int = field(default=5, **also_written("T"))
     """Diffusion steps."""
-    beta_schedule: Literal["vp", "cosine", "linear"] = field(default="vp", **_flag("beta_schedule"))
+    beta_schedule: Literal["vp", "cosine", "linear"] = field(default="vp", **also_written("beta_schedule"))
     """Noise schedule."""
-    sampler: Literal["ddpm", "ddim", "ddpm_qg"] = field(default="ddpm", **_flag("sampler"))
+    sampler: Literal["ddpm", "ddim", "ddpm_qg"] = field(default="ddpm", **also_written("sampler"))
     """Reverse process; ddpm_qg lets the gradient of Q steer every step."""
-    ddim_step: int = field(default=5, **_flag("ddim_step"))
+    ddim_step: int = field(default=5, **also_written("ddim_step"))
     """Steps of ddim."""
-    clip_sampler: bool = field(default=True, **_flag("clip_sampler"))
+    clip_sampler: bool = field(default=True, **also_written("clip_sampler"))
     """Clip predicted actions at every denoising step."""
-    time_dim: int = field(default=16, **_flag("time_dim"))
+    time_dim: int = field(default=16, **also_written("time_dim"))
     """Features that the step number is encoded in."""
-    hidden_dims: tuple[int, ...] = field(default=(256, 256, 256), **_flag("hidden_dims"))
+    hidden_dims: tuple[int, ...] = field(default=(256, 256, 256), **also_written("hidden_dims"))
     """Hidden widths of the noise network and of each critic."""
-    layer_norm: bool = field(default=False, **_flag("layer_norm"))
+    layer_norm: bool = field(default=False, **also_written("layer_norm"))
     """Layer normalisation in the noise network."""
-    dropout_rate: float = field(default=0.0, **_flag("dropout_rate"))
+    dropout_rate: float = field(default=0.0, **also_written("dropout_rate"))
     """Dropout in the noise network while it is trained."""
-    resnet: bool = field(default=False, **_flag("resnet"))
+    resnet: bool = field(default=False, **also_written("resnet"))
     """A residual noise network, as wide as the first of hidden_dims."""
-    batch_size: int = field(default=256, **_flag("batch_size"))
+    batch_size: int = field(default=256, **also_written("batch_size"))
     """Transitions per update."""
-    discount: float = field(default=0.99, **_flag("discount"))
+    discount: float = field(default=0.99, **also_written("discount"))
     """Discount factor."""
-    actor_lr: float = field(default=3e-4, **_flag("actor_lr"))
+    actor_lr: float = field(default=3e-4, **also_written("actor_lr"))
     """Adam step size of the actor at the start."""
-    critic_lr: float = field(default=3e-4, **_flag("critic_lr"))
+    critic_lr: float = field(default=3e-4, **also_written("critic_lr"))
     """Adam step size of the critics at the start."""
-    lr_decay_steps: int | None = field(default=None, **_flag("lr_decay_steps"))
+    lr_decay_steps: int | None = field(default=None, **also_written("lr_decay_steps"))
     """Updates after which both step sizes reach 0 along a cosine; None: those of the run."""
-    clip_grad_norm: float = field(default=1.0, **_flag("clip_grad_norm"))
+    clip_grad_norm: float = field(default=1.0, **also_written("clip_grad_norm"))
     """Global norm that gradients are clipped to: the actor's, and those of all critics together."""
-    ema_tau: float = field(default=0.005, **_flag("ema_tau"))
+    ema_tau: float = field(default=0.005, **also_written("ema_tau"))
     """Share of the online networks in each update of their slow copies."""
-    update_ema_every: int = field(default=5, **_flag("update_ema_every"))
+    update_ema_every: int = field(default=5, **also_written("update_ema_every"))
     """Updates between two of the slow actor's."""
-    step_start_ema: int = field(default=1000, **_flag("step_start_ema"))
+    step_start_ema: int = field(default=1000, **also_written("step_start_ema"))
     """Updates before the slow actor, of which the Bellman target samples, moves for the first time."""
-    eta: float = field(default=1.0, **_flag("eta"))
+    eta: float = field(default=1.0, **also_written("eta"))
     """Weight of the noise regression beside the guidance, at the start."""
-    eta_min: float = field(default=0.001, **_flag("eta_min"))
+    eta_min: float = field(default=0.001, **also_written("eta_min"))
     """Bound of eta under dual ascent."""
-    eta_max: float = field(default=100.0, **_flag("eta_max"))
+    eta_max: float = field(default=100.0, **also_written("eta_max"))
     """Bound of eta under dual ascent."""
-    eta_lr: float = field(default=0.0, **_flag("eta_lr"))
+    eta_lr: float = field(default=0.0, **also_written("eta_lr"))
     """Step size of dual ascent on eta; 0: eta stays."""
-    bc_threshold: float = field(default=1.0, **_flag("bc_threshold"))
+    bc_threshold: float = field(default=1.0, **also_written("bc_threshold"))
     """Noise-regression loss that dual ascent holds; 1 is that of predicting no noise."""
-    rho: float = field(default=1.0, **_flag("rho"))
+    rho: float = field(default=1.0, **also_written("rho"))
     """Standard deviations of the ensemble in the lower confidence bound; the share of the minimum for `convex`."""
-    q_tar: Literal["lcb", "min", "convex", "rand_convex"] = field(default="lcb", **_flag("q_tar"))
+    q_tar: Literal["lcb", "min", "convex", "rand_convex"] = field(default="lcb", **also_written("q_tar"))
     """How the ensemble is combined in the Bellman target."""
-    Q_guidance: Literal["soft", "hard", "denoised"] = field(default="soft", **_flag("Q_guidance"))
+    Q_guidance: Literal["soft", "hard", "denoised"] = field(default="soft", **also_written("Q_guidance"))
     """Gradient of Q scaled by the noise level, not scaled, or through the whole reverse process."""
-    use_guidance_loss: bool = field(default=True, **_flag("use_guidance_loss"))
+    use_guidance_loss: bool = field(default=True, **also_written("use_guidance_loss"))
     """False: diffusion behaviour cloning (the critic is trained, and still selects actions)."""
-    maxQ: bool = field(default=False, **_flag("maxQ"))
+    maxQ: bool = field(default=False, **also_written("maxQ"))
     """Bellman target from the best of the sampled next actions instead of their mean."""
-    num_qs: int = field(default=10, **_flag("num_qs"))
+    num_qs: int = field(default=10, **also_written("num_qs"))
     """Members of the critic ensemble."""
-    num_q_samples: int = field(default=10, **_flag("num_q_samples"))
+    num_q_samples: int = field(default=10, **also_written("num_q_samples"))
     """Next actions sampled per transition."""
-    num_action_samples: int = field(default=10, **_flag("num_action_samples"))
+    num_action_samples: int = field(default=10, **also_written("num_action_samples"))
     """Candidates per action, of which Q selects one."""
-    temperature: float = field(default=0.0, **_flag("temperature"))
+    temperature: float = field(default=0.0, **also_written("temperature"))
     """Of the selection: softmax(Q / mean |Q| / temperature); 0: the best."""
     upstream_softmax: bool = False
     """softmax(sign(Q) / temperature), as the official code has it."""
-    action_prior: Literal["normal", "zeros"] = field(default="normal", **_flag("action_prior"))
+    action_prior: Literal["normal", "zeros"] = field(default="normal", **also_written("action_prior"))
     """What actions are denoised from when the agent acts."""
     upstream_ddim: bool = False
     """The official step of ddim, which is wrong where it leaves steps out."""

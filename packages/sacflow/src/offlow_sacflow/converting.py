@@ -13,9 +13,7 @@ import tyro
 from offlow_core.commands.shell import run_command
 from offlow_core.data.npz_file import NpzFile
 from offlow_core.files import atomic_file
-from offlow_core.option_checks import OptionError
 from offlow_core.suites import resolve
-from offlow_core.suites.task import Task
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
 from offlow_core.training.command_line import ParsedCommand, fail
 from offlow_core.training.manifest import build_manifest
@@ -23,35 +21,19 @@ from offlow_core.training.option_json import from_json, to_json
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.saved_arrays import AGENT, part_of
 from offlow_core.training.saved_run import find_checkpoint
-from offlow_sacflow.chunk.agent import ChunkAgent
-from offlow_sacflow.chunk.agents import make_chunk_agent
 from offlow_sacflow.official_parameters import flax_arrays, load_flax
-from offlow_sacflow.options import VARIANTS, ChunkOptions, ScratchOptions
-from offlow_sacflow.scratch.agent import SacFlow
-from offlow_sacflow.scratch.policy import ActionRange
+from offlow_sacflow.options import VARIANTS
+from offlow_sacflow.task_agent import agent_of
 
 PACKAGES = ("offlow-core", "offlow-sacflow", "torch", "numpy")
 CPU = torch.device("cpu")
-
-
-def make_agent(options: ScratchOptions | ChunkOptions, task: Task) -> SacFlow | ChunkAgent:
-    """An agent for the task's environment, on the CPU; OptionError where there is none to tell the sizes."""
-    if task.make_environment is None:
-        raise OptionError(f"{task.name} has no environment, which tells the sizes of the networks")
-    environment = task.make_environment()
-    shape, space = environment.observation_space.shape, environment.action_space
-    environment.close()
-    if isinstance(options, ScratchOptions):
-        bounds = ActionRange.between(space.low, space.high, CPU)
-        return SacFlow(options.agent, shape[0], bounds, seed=options.seed, device=CPU)
-    return make_chunk_agent(options.agent, shape, space.shape[0], seed=options.seed, device=CPU)
 
 
 def import_parameters(path: Path, command: ParsedCommand) -> RunDirectory:
     """A finished run with these parameters; it can be evaluated, filmed and exported, not trained on."""
     options = command.options
     task = resolve(options.env_name, options.suite)
-    agent = make_agent(options, task)
+    agent = agent_of(options, task, CPU)
     with NpzFile(path) as file:
         load_flax(agent, {name: file.read(name) for name in file.fields})
     source = {"source": "imported parameters", "files": [str(path)]}
@@ -68,7 +50,7 @@ def import_parameters(path: Path, command: ParsedCommand) -> RunDirectory:
 def export_parameters(run: RunDirectory, path: Path, step: int | None) -> int:
     """Write a checkpoint's parameters to an npz file; how many arrays there are."""
     options = from_json(VARIANTS, run.config)
-    agent = make_agent(options, resolve(options.env_name, options.suite))
+    agent = agent_of(options, resolve(options.env_name, options.suite), CPU)
     load_arrays(agent.state(), part_of(find_checkpoint(run, step).arrays, AGENT))
     arrays = flax_arrays(agent)
     with atomic_file(path) as file:

@@ -43,20 +43,12 @@ def _from_scratch(options: ScratchOptions, dataset: Dataset, task: Task) -> Torc
         rewards=task.rewards,
     )
     (width,) = dataset.train.observation_shape()
-    seeds, action_range = _seeds(options), action_range_of(task, device)
+    seeds, action_range = _seeds(options), ActionRange.of(task.spaces()[1], device)
     agents = [
         SacFlow(options.agent, width, action_range, seed=seed, device=device, compiled=options.compile)
         for seed in seeds
     ]
     return _learner(options, agents, [online], dataset, Sampler(), device)
-
-
-def action_range_of(task: Task, device: torch.device) -> ActionRange:
-    """The bounds of the task's actions."""
-    environment = task.make_environment()
-    space = environment.action_space
-    environment.close()
-    return ActionRange.between(space.low, space.high, device)
 
 
 def _with_chunks(options: ChunkOptions, dataset: Dataset, task: Task) -> TorchLearner:

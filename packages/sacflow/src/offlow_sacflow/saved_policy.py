@@ -10,10 +10,9 @@ from offlow_core.suites import resolve
 from offlow_core.torch.device import find_device
 from offlow_core.torch.state_arrays import load_arrays
 from offlow_core.training.saved_arrays import AGENT, part_of
-from offlow_sacflow.chunk.agents import make_chunk_agent
-from offlow_sacflow.learner import action_range_of
 from offlow_sacflow.options import ChunkOptions, ScratchOptions
 from offlow_sacflow.scratch.agent import SacFlow
+from offlow_sacflow.task_agent import agent_of
 
 
 def load_policy(
@@ -24,18 +23,10 @@ def load_policy(
     name: str,
 ) -> Policy:
     """The `policy` that training evaluates; from scratch also `noiseless` and `deterministic`, with less noise."""
-    device = find_device(options.device)
-    if isinstance(options, ScratchOptions):
-        action_range = action_range_of(resolve(options.env_name, options.suite), device)
-        agent = SacFlow(options.agent, observation_shape[0], action_range, seed=0, device=device)
-        policies = {
-            "policy": agent.policy,
-            "noiseless": agent.noiseless_policy,
-            "deterministic": agent.deterministic_policy,
-        }
-    else:
-        agent = make_chunk_agent(options.agent, observation_shape, action_dim, seed=0, device=device)
-        policies = {"policy": agent.policy}
+    agent = agent_of(options, resolve(options.env_name, options.suite), find_device(options.device))
+    policies = {"policy": agent.policy}
+    if isinstance(agent, SacFlow):
+        policies |= {"noiseless": agent.noiseless_policy, "deterministic": agent.deterministic_policy}
     if name not in policies:
         raise OptionError(f"unknown policy {name!r}; there are {', '.join(policies)}")
     load_arrays(agent.state(), part_of(arrays, AGENT))

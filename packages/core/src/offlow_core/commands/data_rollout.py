@@ -67,14 +67,14 @@ def run(options: Options) -> None:
     task = resolve(run_options.env_name, run_options.suite)
     if task.make_environment is None:
         raise CollectError(f"{task.name} has no environment to roll the policy out in.")
-    environment = task.make_environment()
-    shape, space = environment.observation_space.shape, environment.action_space
-    environment.close()
+    observations, actions = task.spaces()
     checkpoint = find_checkpoint(source, options.checkpoint)
     if options.replay:
         rows = _replayed(source, checkpoint, options.transitions, task)
     else:
-        policy = algorithm.load_policy(run_options, shape, space.shape[0], checkpoint.arrays, options.name)
+        policy = algorithm.load_policy(
+            run_options, observations.shape, actions.shape[0], checkpoint.arrays, options.name
+        )
         with tqdm(total=options.transitions, desc="collecting", unit="row", disable=not sys.stderr.isatty()) as bar:
             episodes = roll_out(
                 policy,
@@ -84,7 +84,7 @@ def run(options: Options) -> None:
                 progress=lambda done: bar.update(done - bar.n),
             )
         rows = joined(episodes)
-    recording = d4rl_recording(rows, space, options.out.expanduser())
+    recording = d4rl_recording(rows, actions, options.out.expanduser())
     write_recording(recording, options.out.expanduser(), overwrite=options.overwrite)
     print(_report(options, task, run_options.environment, checkpoint, rows))
 
@@ -107,7 +107,7 @@ def _replayed(run: RunDirectory, checkpoint: Checkpoint, transitions: int, task:
     return rows | {"terminals": terminals, "timeouts": ends & ~terminals}
 
 
-def whole_returns(rows: Episode, *, begins_whole: bool, ends_whole: bool) -> np.ndarray:
+def _whole_returns(rows: Episode, *, begins_whole: bool, ends_whole: bool) -> np.ndarray:
     """Returns of the episodes that are there from their first to their last step."""
     returns = trajectories.returns(rows["rewards"], rows["terminals"] | rows["timeouts"])
     return returns[int(not begins_whole) : len(returns) - int(not ends_whole)]
@@ -115,7 +115,7 @@ def whole_returns(rows: Episode, *, begins_whole: bool, ends_whole: bool) -> np.
 
 def _report(options: Options, task: Task, environment: str | None, checkpoint: Checkpoint, rows: Episode) -> str:
     # A rollout's last episode is cut off where enough rows are there, a buffer's first one where it begins.
-    returns = whole_returns(rows, begins_whole=not options.replay, ends_whole=options.replay)
+    returns = _whole_returns(rows, begins_whole=not options.replay, ends_whole=options.replay)
     what = "the replay buffer" if options.replay else options.name
     spread = (
         f"mean return {returns.mean():.4g}, deviation {np.std(returns):.4g}, best {returns.max():.4g}"

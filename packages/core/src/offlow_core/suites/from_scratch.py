@@ -13,14 +13,15 @@ def no_data(task: Task) -> Dataset:
     """
     if task.make_environment is None:
         raise DatasetError(f"{task.name} has no environment to train in from scratch; name one with --environment.")
-    env = task.make_environment()
-    shape, action_dim = env.observation_space.shape, env.action_space.shape[0]
-    env.close()
+    observations, actions = task.spaces()
+    shape = observations.shape
     if len(shape) != 1:
         raise UnusableEnvironmentError(
             f"{task.name}: training from scratch needs observations that are state vectors, got "
             f"{'x'.join(map(str, shape))}; choose the task's state variant"
         )
     return Dataset(
-        empty_transitions(shape[0], action_dim), None, {"source": "none", "files": [], "transitions": {"train": 0}}
+        empty_transitions(shape[0], actions.shape[0]),
+        None,
+        {"source": "none", "files": [], "transitions": {"train": 0}},
     )

@@ -49,6 +49,12 @@ class Task:
     """Get the dataset's files, as far as they are missing, without loading them; DatasetError where that fails. None
     where they can only be had by hand."""
 
+    def spaces(self) -> tuple[gymnasium.spaces.Space, gymnasium.spaces.Space]:
+        """Observations and actions of the environment, which there must be; makes one and closes it."""
+        environment = self.make_environment()
+        environment.close()
+        return environment.observation_space, environment.action_space
+
     @property
     def rewards(self) -> RewardMap:
         """From the environment's rewards to the dataset's."""

@@ -52,6 +52,11 @@ class Option:
         return get_origin(self.hint) is tuple
 
 
+def also_written(*names: str) -> dict[str, Any]:
+    """Arguments of a dataclass field whose option has these further names, such as its own without `agent.`."""
+    return {"metadata": {"aliases": names}}
+
+
 def options_of(record_type: type[Any], prefix: str = "") -> list[Option]:
     """Options of a dataclass, depth first; those of a nested dataclass are named `field.name`.
 

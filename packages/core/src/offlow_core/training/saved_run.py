@@ -68,10 +68,8 @@ def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algori
     task = resolve(options.env_name, options.suite)
     if task.make_environment is None:
         raise OptionError(f"{task.name} has no environment, so nothing can be evaluated; name one with --environment")
-    environment = task.make_environment()
-    shape, action_dim = environment.observation_space.shape, environment.action_space.shape[0]
-    environment.close()
-    policy = algorithm.load_policy(options, shape, action_dim, checkpoint.arrays, settings.policy)
+    observations, actions = task.spaces()
+    policy = algorithm.load_policy(options, observations.shape, actions.shape[0], checkpoint.arrays, settings.policy)
     target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
     records = _play(policy, task, settings, target)
     path = target.with_suffix(".csv")

@@ -1,14 +1,10 @@
 """Hyperparameters of SAC Flow from scratch. Defaults and names are those of the official scripts, one per policy."""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from offlow_core.option_checks import OptionError, check, check_choices, check_positive
-
-
-def _flag(*names: str) -> dict[str, Any]:
-    """The option is also written without `agent.`, as the official command lines have it."""
-    return {"metadata": {"aliases": names}}
+from offlow_core.training.option_tokens import also_written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,37 +13,37 @@ class ScratchConfig:
 
     agent_name: ClassVar[str]
 
-    denoising_steps: int = field(default=4, **_flag("denoising_steps"))
+    denoising_steps: int = field(default=4, **also_written("denoising_steps"))
     """Steps from noise to action, K."""
-    batch_size: int = field(default=512, **_flag("batch_size"))
+    batch_size: int = field(default=512, **also_written("batch_size"))
     """Transitions per update."""
-    gamma: float = field(default=0.99, **_flag("gamma"))
+    gamma: float = field(default=0.99, **also_written("gamma"))
     """Discount factor."""
-    tau: float = field(default=1.0, **_flag("tau"))
+    tau: float = field(default=1.0, **also_written("tau"))
     """Share of the critics in each update of the target critics; unused with `crossq_style`."""
-    policy_lr: float = field(default=3e-4, **_flag("policy_lr"))
+    policy_lr: float = field(default=3e-4, **also_written("policy_lr"))
     """Adam step size of the policy."""
-    q_lr: float = field(default=1e-3, **_flag("q_lr"))
+    q_lr: float = field(default=1e-3, **also_written("q_lr"))
     """Adam step size of the critics, and of alpha."""
     adam_b1: float = 0.5
     """Decay of Adam's first moments."""
-    alpha: float = field(default=0.2, **_flag("alpha"))
+    alpha: float = field(default=0.2, **also_written("alpha"))
     """Weight of the entropy; at the start, with `autotune`."""
-    autotune: bool = field(default=True, **_flag("autotune"))
+    autotune: bool = field(default=True, **also_written("autotune"))
     """Adjust alpha so that the entropy meets `target_entropy`."""
     target_entropy: float = 0.0
     """The entropy of the rollout, in nats, that alpha is adjusted for; the official one, whatever the task."""
-    policy_delay: int = field(default=3, **_flag("policy_delay"))
+    policy_delay: int = field(default=3, **also_written("policy_delay"))
     """Updates of the critics per update of the policy and of alpha."""
-    n_critics: int = field(default=2, **_flag("n_critics"))
+    n_critics: int = field(default=2, **also_written("n_critics"))
     """Members of the critic ensemble, of which the Bellman target takes the least."""
     q_hidden: int = 1024
     """Width of each critic's two hidden layers."""
-    crossq_style: bool = field(default=True, **_flag("crossq_style"))
+    crossq_style: bool = field(default=True, **also_written("crossq_style"))
     """Critics without targets: one pass over current and next pairs, whose statistics they share."""
-    use_batch_norm: bool = field(default=True, **_flag("use_batch_norm"))
+    use_batch_norm: bool = field(default=True, **also_written("use_batch_norm"))
     """Batch renormalisation; False: none, but layer normalisation in the transformer."""
-    batch_norm_momentum: float = field(default=0.99, **_flag("batch_norm_momentum"))
+    batch_norm_momentum: float = field(default=0.99, **also_written("batch_norm_momentum"))
     """What running statistics keep of themselves at each call."""
     batch_norm_eps: float = 1e-3
     """Added to variances."""

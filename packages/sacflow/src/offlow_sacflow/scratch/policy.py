@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
@@ -23,6 +24,11 @@ class ActionRange(NamedTuple):
 
     scale: Tensor
     offset: Tensor
+
+    @classmethod
+    def of(cls, space: gymnasium.spaces.Box, device: torch.device) -> "ActionRange":
+        """The range of an environment's actions."""
+        return cls.between(space.low, space.high, device)
 
     @classmethod
     def between(cls, low: np.ndarray, high: np.ndarray, device: torch.device) -> "ActionRange":
