@@ -8,7 +8,7 @@ import torch
 
 from offlow_core.data.reward_rules import sparse
 from offlow_core.data.selection import first_transitions
-from offlow_core.data.transitions import Dataset
+from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.suites.task import Task
 from offlow_core.torch.chunk_sampler import ChunkSampler
 from offlow_core.torch.device import configure
@@ -80,14 +80,11 @@ def prepared(options: ChunkOptions, dataset: Dataset) -> Dataset:
     """The part of the dataset that is trained on, with the rewards that the options ask for."""
     if options.dataset_proportion < 1:
         dataset = replace(dataset, train=first_transitions(dataset.train, options.dataset_proportion))
-    if not options.sparse:
-        return dataset
-    held_out = dataset.validation
-    return replace(
-        dataset,
-        train=replace(dataset.train, rewards=sparse(dataset.train.rewards)),
-        validation=None if held_out is None else replace(held_out, rewards=sparse(held_out.rewards)),
-    )
+    return dataset.mapped(_with_sparse_rewards) if options.sparse else dataset
+
+
+def _with_sparse_rewards(transitions: Transitions) -> Transitions:
+    return replace(transitions, rewards=sparse(transitions.rewards))
 
 
 def _online_rewards(options: ChunkOptions, task: Task, rewards: np.ndarray) -> np.ndarray:

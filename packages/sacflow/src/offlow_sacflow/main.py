@@ -8,7 +8,7 @@ from typing import Any
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
-from offlow_sacflow.options import AGENT_FILES, SCRIPTS, VARIANTS, ScratchOptions, default_variant
+from offlow_sacflow.options import AGENT_FILES, SCRIPTS, VARIANTS, default_variant
 from offlow_sacflow.presets import preset
 
 PROGRAM = "sacflow"
@@ -52,12 +52,9 @@ def train(argv: Sequence[str]) -> int:
         print(to_text(command.options))
         return 0
     # PyTorch and the environments take seconds to import: only when they are needed.
-    from offlow_core.suites.from_scratch import no_data
     from offlow_core.training.session import Program, run_training
+    from offlow_sacflow.datasets import load_dataset
     from offlow_sacflow.learner import make_learner
-
-    def load_dataset(options, task):
-        return no_data(task) if isinstance(options, ScratchOptions) else task.load_dataset()
 
     return run_training(command, Program(PROGRAM, VARIANTS, make_learner, PACKAGES, load_dataset=load_dataset))
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-from offlow_core.option_checks import check
-from offlow_core.suites import gymnasium_mujoco
+from offlow_core.option_checks import OptionError, check
+from offlow_core.suites import gymnasium_mujoco, ogbench_names
 from offlow_core.torch.options import TorchOptions
 from offlow_core.training.options import OnlineOptions, RunOptions
 from offlow_sacflow.chunk.config import (
@@ -107,19 +107,33 @@ class ChunkOptions(OnlineOptions, TorchOptions):
     """Rewards -1 and 0 in the place of the number of open conditions."""
     dataset_proportion: float = 1.0
     """Share of the dataset, from its beginning, that is trained on."""
+    ogbench_dataset_dir: str | None = field(default=None, metadata={"later": True})
+    """Folder of an OGBench dataset in shards: files *.npz, besides *-val.npz, that are trained on in the order of
+    their names, over and over; None: the task's usual dataset."""
+    dataset_replace_interval: int = field(default=1_000, metadata={"later": True})
+    """Offline steps after which the next shard takes the place of the one before."""
     log_interval: int = 5_000
     """Steps between two rows of training metrics."""
     agent: ChunkConfig = field(default_factory=AcfqlConfig)
     """Hyperparameters of the agent."""
 
-    changeable: ClassVar[frozenset[str]] = OnlineOptions.changeable | TorchOptions.changeable
+    changeable: ClassVar[frozenset[str]] = OnlineOptions.changeable | TorchOptions.changeable | {"ogbench_dataset_dir"}
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("start_training", "utd_ratio"):
+        for name in ("start_training", "utd_ratio", "dataset_replace_interval"):
             check(self, name, lambda value: value >= 1, "at least 1")
         check(self, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
         check(self, "dataset_proportion", lambda value: 0 < value <= 1, "above 0 and at most 1")
+        if self.ogbench_dataset_dir is not None:
+            self._check_shards()
+
+    def _check_shards(self) -> None:
+        check(self, "ogbench_dataset_dir", lambda value: value != "", "a name, not empty")
+        if ogbench_names.parse(self.env_name) is None:
+            raise OptionError(f"ogbench_dataset_dir is for tasks of OGBench; {self.env_name} is none: leave it out")
+        for name, usual in (("dataset_path", None), ("dataset_dir", None), ("dataset_proportion", 1)):
+            check(self, name, lambda value, usual=usual: value == usual, f"{usual} with ogbench_dataset_dir")
 
 
 @dataclass(frozen=True, kw_only=True)

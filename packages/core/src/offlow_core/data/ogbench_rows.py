@@ -9,6 +9,8 @@ from offlow_core.data.npz_file import NpzFile
 from offlow_core.data.transitions import Transitions, clip_actions
 from offlow_core.data.validation import DatasetError, require_finite, require_shape
 
+_ROW_EACH = " (one row per entry of `terminals`)"
+
 
 @dataclass(frozen=True, eq=False)
 class OGBenchFile:
@@ -39,6 +41,21 @@ def read_ogbench_file(path: Path, *, visual: bool, buttons: bool) -> OGBenchFile
     if button_states is not None:
         require_shape(button_states, (r, -1), "button_states", str(path))
     require_finite(observations, "observations", str(path))
+    return OGBenchFile(path, observations, actions, terminals, qpos, button_states)
+
+
+def outline_ogbench_file(path: Path, *, visual: bool, buttons: bool) -> OGBenchFile:
+    """What the headers alone say of `path`: arrays of the right shapes, all zero, which take no memory."""
+    with NpzFile(path) as file:
+        terminals = file.outline("terminals")
+        observations, actions, qpos = (file.outline(field) for field in ("observations", "actions", "qpos"))
+        button_states = file.outline("button_states") if buttons else None
+    require_shape(terminals, (-1,), "terminals", str(path))
+    r = len(terminals)
+    require_shape(observations, (r, -1, -1, -1) if visual else (r, -1), "observations", str(path))
+    states = {"actions": actions, "qpos": qpos} | ({} if button_states is None else {"button_states": button_states})
+    for field, values in states.items():
+        require_shape(values, (r, -1), field, str(path), _ROW_EACH)
     return OGBenchFile(path, observations, actions, terminals, qpos, button_states)
 
 
@@ -85,7 +102,7 @@ def _read_terminals(file: NpzFile) -> np.ndarray:
 
 def _read_floats(file: NpzFile, field: str, rows: int) -> np.ndarray:
     values = _as_float32(file.read(field), field, file.path)
-    require_shape(values, (rows, -1), field, str(file.path), " (one row per entry of `terminals`)")
+    require_shape(values, (rows, -1), field, str(file.path), _ROW_EACH)
     require_finite(values, field, str(file.path))
     return values
 

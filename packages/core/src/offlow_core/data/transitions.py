@@ -1,7 +1,8 @@
 """Transitions over stored observations, and the dataset that a task loads."""
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -115,6 +116,9 @@ class Transitions:
         return digest.hexdigest()
 
 
+Change = Callable[[Transitions], Transitions]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """What a task loads: training transitions, validation transitions where there are any, and where they came from.
@@ -126,6 +130,21 @@ class Dataset:
     train: Transitions
     validation: Transitions | None
     origin: dict
+
+    def mapped(self, change: Change) -> "Dataset":
+        """The dataset with `change` made to everything that is trained or validated on."""
+        validation = None if self.validation is None else change(self.validation)
+        return replace(self, train=change(self.train), validation=validation)
+
+    def checksum(self) -> str:
+        """SHA-256 (hexadecimal) of what is trained on: two datasets with equal ones train alike."""
+        return self.train.checksum()
+
+    @property
+    def extent(self) -> str:
+        """How much there is, in words."""
+        held_out = 0 if self.validation is None else len(self.validation)
+        return f"{len(self.train):,} transitions ({held_out:,} held out)"
 
 
 def empty_transitions(observation_dim: int, action_dim: int) -> Transitions:

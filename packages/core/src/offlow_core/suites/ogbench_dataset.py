@@ -31,7 +31,7 @@ def load_dataset(name: OGBenchName, options: SuiteOptions) -> Dataset:
     source, paths = _locate(name, options)
     # States are enough to relabel, also for visual tasks: no OpenGL is needed to load data.
     env = OwnNumpyStream(make_environment(name.state_environment, SuiteOptions()))
-    dataset = load_files(source, paths, lambda path: _load_file(path, name, env))
+    dataset = load_files(source, paths, lambda path: load_file(path, name, env))
     env.close()
     return dataset
 
@@ -70,17 +70,18 @@ def _collect_hint(name: OGBenchName) -> str:
     return f"\nOr make a dataset by the same protocol on this machine: offlow data collect {name.dataset}"
 
 
-def _load_file(path: Path, name: OGBenchName, env: gymnasium.Env) -> Transitions:
+def load_file(path: Path, name: OGBenchName, env: gymnasium.Env) -> Transitions:
+    """Transitions of one file, with the rewards of the task of `env`; DatasetError where it cannot be used."""
     file = read_ogbench_file(path, visual=name.visual, buttons=name.family.has_buttons)
-    _require_widths(file, name, env)
+    require_widths(file, name, env)
     rewards, masks = _relabel(file, name, env)
     transitions = to_transitions(file, rewards, masks)
     validate(transitions, str(path))
     return transitions
 
 
-def _require_widths(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> None:
-    """A file of another environment would be relabelled without complaint, and wrongly."""
+def require_widths(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> None:
+    """Refuse a file of another environment, which would be relabelled without complaint, and wrongly."""
     observation = _IMAGE_SHAPE if name.visual else env.observation_space.shape
     reason = f" as {name.environment} has it"
     require_shape(file.observations, (-1, *observation), "observations", str(file.path), reason)

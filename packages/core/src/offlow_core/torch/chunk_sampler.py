@@ -15,6 +15,11 @@ class ChunkSampler:
     horizon: int
     discount: float
 
+    @property
+    def least(self) -> int:
+        """Transitions that there must be to draw from."""
+        return self.horizon
+
     def sample(
         self, data: DeviceTransitions, generator: torch.Generator, batch_size: int, size: Tensor | None = None
     ) -> Batch:

@@ -66,6 +66,11 @@ class Sampler:
 
     frame_stack: int = 1
 
+    @property
+    def least(self) -> int:
+        """Transitions that there must be to draw from."""
+        return 1
+
     def sample(
         self, data: DeviceTransitions, generator: torch.Generator, batch_size: int, size: Tensor | None = None
     ) -> Batch:

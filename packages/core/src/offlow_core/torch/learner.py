@@ -15,6 +15,7 @@ from offlow_core.torch.member import Member
 from offlow_core.torch.online import OnlinePhase
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
 from offlow_core.torch.streams import make_generator
+from offlow_core.torch.training_data import training_data
 from offlow_core.training.learner import Phase
 from offlow_core.training.saved_arrays import AGENT, STAGE, part_of
 
@@ -39,10 +40,11 @@ class TorchLearner:
         """`record`: whether updates become CUDA graphs."""
         self.phases, self.seeds, self.device = tuple(phases), tuple(seeds), describe(device)
         self._device, self._sampler, self._batch_size = device, sampler, batch_size
-        self._train = train = to_device(dataset.train, device)
+        last_update = max((p.last_step for p in phases if not isinstance(p, OnlinePhase)), default=0)
+        self._train = training_data(dataset, sampler, batch_size, device, last_update)
         self._validation = None if dataset.validation is None else to_device(dataset.validation, device)
         self._members = [
-            Member(agent, seed, lambda generator: sampler.sample(train, generator, batch_size), device, record=record)
+            Member(agent, seed, self._train.draw, device, record=record)
             for agent, seed in zip(agents, seeds, strict=True)
         ]
         self._phase, self._stages = self.phases[0], []
@@ -51,17 +53,20 @@ class TorchLearner:
     def enter(self, phase: Phase) -> bool:
         self._phase = phase
         if isinstance(phase, OnlinePhase):
+            train = self._train.at(phase.first_step)
             for member, saved in zip(self._members, self._saved_stages, strict=True):
-                self._stages.append(phase.open(member, self._train, self._sampler, self._batch_size))
+                self._stages.append(phase.open(member, train, self._sampler, self._batch_size))
                 arrays = part_of(saved, f"{phase.name}/")
                 if arrays:
                     self._stages[-1].load_state_arrays(arrays)
         return True
 
     def advance(self, step: int, steps: int) -> None:
-        for one_seed in self._stages or self._members:
-            for number in range(step, step + steps):
-                one_seed.advance(number)
+        stretches = [range(step, step + steps)] if self._stages else self._train.stretches(step, steps)
+        for numbers in stretches:
+            for one_seed in self._stages or self._members:
+                for number in numbers:
+                    one_seed.advance(number)
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
 
@@ -108,6 +113,7 @@ class TorchLearner:
         return agent | {STAGE + name: array for name, array in stage.items()}
 
     def close(self) -> None:
+        self._train.close()
         for stage in self._stages:
             stage.close()
 

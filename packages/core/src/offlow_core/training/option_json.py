@@ -13,7 +13,8 @@ from offlow_core.training.option_tokens import near
 from offlow_core.training.options import RunOptions
 
 _LATER = frozenset(field.name for field in fields(SuiteOptions)) | {"tensorboard", "wandb_group"}
-"""Options that may come after a run was made: their defaults leave it as it was."""
+"""Options that may come after a run was made: their defaults leave it as it was. Packages mark such options of their
+own by `later` in a field's metadata."""
 
 
 def to_json(options: RunOptions) -> dict[str, Any]:
@@ -64,7 +65,8 @@ def _from_dict(record_type: type[Any], record: Mapping[str, Any], prefix: str, n
     if unknown:
         raise OptionError(f"unknown key {prefix}{unknown[0]} in the configuration; {near(unknown[0], names)}")
     missing = [prefix + name for name in names if name not in record]
-    if not _LATER.issuperset(missing):
+    later = _LATER | {prefix + field.name for field in fields(record_type) if field.metadata.get("later")}
+    if not later.issuperset(missing):
         raise OptionError(f"the configuration lacks {', '.join(missing)}")
     newer += missing
     values = {name: _from_value(hints[name], value, prefix + name, newer) for name, value in record.items()}

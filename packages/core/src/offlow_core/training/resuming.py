@@ -78,7 +78,7 @@ def with_recorded(options: RunOptions, run: RunDirectory) -> RunOptions | None:
 
 def check_same_data(runs: Sequence[RunDirectory], dataset: Dataset) -> None:
     """Raise unless the runs were started on exactly these transitions."""
-    now = dataset.train.checksum() if runs else ""
+    now = dataset.checksum() if runs else ""
     for run in runs:
         before = run.manifest["dataset"].get("sha256")
         if before is None:
@@ -86,7 +86,7 @@ def check_same_data(runs: Sequence[RunDirectory], dataset: Dataset) -> None:
         if before != now:
             raise RunDirectoryError(
                 f"{run.path} was trained on other data: its transitions have SHA-256 {before[:12]}..., those that the "
-                f"task loads now {now[:12]}...; give the same --dataset_path or --dataset_dir"
+                f"task loads now {now[:12]}...; name the same data (--dataset_path or another option that names them)"
             )
 
 
