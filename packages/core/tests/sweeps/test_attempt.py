@@ -1,0 +1,160 @@
+"""Attempts as processes, killed and stopped at the worst of times: nothing is lost, nothing is made twice."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from toy_jobs import (
+    assert_same_tables,
+    attempt,
+    attempt_words,
+    program_of,
+    steps_reached,
+    toy_folder,
+    wait_until,
+)
+
+from offlow_core.sweeps.attempt import ELSEWHERE, FAILED, FINISHED, INTERRUPTED, UNUSABLE
+from offlow_core.sweeps.job_folder import JobFolder
+
+SLOWLY = "--agent.pause_s=0.1"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(environments, tmp_path_factory) -> JobFolder:
+    """A job to which nothing happened."""
+    folder = toy_folder(tmp_path_factory.mktemp("uninterrupted"))
+    assert attempt(folder, environments) == FINISHED
+    return folder
+
+
+def attempts_of(folder: JobFolder) -> list[str]:
+    """The lines of the log with which attempts begin."""
+    lines = folder.log_path.read_text().splitlines()
+    return [line for line in lines if line.startswith("=== offlow: attempt") and " on " in line]
+
+
+def test_a_job_is_run_to_its_end_and_not_again(uninterrupted, environments):
+    status = uninterrupted.status()
+    assert (status.state, status.steps, status.total) == ("finished", 12, 12)
+    assert status.score[0] == "last"
+    log = uninterrupted.log_path.read_text()
+    assert "OMP_NUM_THREADS=1" in log
+    assert "--eval_workers=0" in log
+    assert log.rstrip().endswith("it finished")
+    assert attempt(uninterrupted, environments) == FINISHED
+    assert uninterrupted.log_path.read_text() == log
+
+
+def test_a_program_that_was_killed_goes_on(uninterrupted, environments, tmp_path):
+    words = ["--agent.trouble=kill", "--agent.trouble_at=7", f"--agent.once={tmp_path / 'once'}"]
+    folder = toy_folder(tmp_path, *words)
+    assert attempt(folder, environments) == FINISHED
+    first, second = attempts_of(folder)
+    assert first.endswith(": starts")
+    assert second.endswith("goes on from its last checkpoint, its tables reach step 6")
+    assert "ended after" in folder.log_path.read_text()
+    assert_same_tables(folder, uninterrupted)
+
+
+def test_retries_are_bounded(environments, tmp_path):
+    folder = toy_folder(tmp_path, "--agent.trouble_at=5", "--checkpoint_minutes=9")
+    assert attempt(folder, environments, "--retries=1") == FAILED
+    # The first one got as far as its checkpoint of step 0, which the second one did not add to.
+    assert len(attempts_of(folder)) == 2
+    status = folder.status()
+    assert (status.state, status.reason) == ("failed", "RuntimeError: the toy broke")
+    assert attempt(folder, environments, "--retries=0") == FAILED
+    assert len(attempts_of(folder)) == 3
+
+
+def test_a_request_to_stop_is_passed_on_and_saves(uninterrupted, environments, tmp_path):
+    folder = toy_folder(tmp_path, SLOWLY, "--checkpoint_minutes=9")
+    process = subprocess.Popen(attempt_words(folder, environments))
+    wait_until(lambda: steps_reached(folder) >= 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == INTERRUPTED
+    status = folder.status()
+    assert (status.state, status.reason) == ("interrupted", "stopped")
+    assert attempt(folder, environments) == FINISHED
+    assert "reach step" in attempts_of(folder)[1]
+    assert_same_tables(folder, uninterrupted)
+
+
+def test_one_attempt_at_a_time_even_if_it_was_killed(uninterrupted, environments, tmp_path):
+    folder = toy_folder(tmp_path, SLOWLY)
+    process = subprocess.Popen(attempt_words(folder, environments))
+    wait_until(lambda: steps_reached(folder) >= 2)
+    assert folder.status().state == "running"
+    assert attempt(folder, environments, "--patience_s=0") == ELSEWHERE
+    program = program_of(folder)
+    process.kill()
+    process.wait()
+    # The kernel asks the program to stop, too; the job stays locked until it has saved.
+    assert attempt(folder, environments, "--patience_s=30") == FINISHED
+    with pytest.raises(ProcessLookupError):
+        os.kill(program, 0)
+    assert len(attempts_of(folder)) == 2
+    assert_same_tables(folder, uninterrupted)
+
+
+def test_a_second_signal_insists(environments, tmp_path):
+    folder = toy_folder(tmp_path, "--agent.pause_s=30", "--log_interval=1")
+    process = subprocess.Popen(attempt_words(folder, environments))
+    wait_until(lambda: bool(folder.status().runs))
+    program = program_of(folder)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.7)  # sooner it would be taken for the same request
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == INTERRUPTED
+    with pytest.raises(ProcessLookupError):
+        os.kill(program, 0)
+    assert folder.status().state == "interrupted"
+
+
+def test_a_damaged_run_is_put_aside(uninterrupted, environments, tmp_path):
+    folder = toy_folder(tmp_path)
+    assert attempt(folder, environments) == FINISHED
+    (run,) = folder.status().runs
+    (run / "status.json").write_text('{"state": "runn')
+    assert "cannot be read as JSON" in folder.status().reason
+    assert attempt(folder, environments) == FINISHED
+    assert (folder.path / "set_aside" / run.name / "status.json").read_text() == '{"state": "runn'
+    assert_same_tables(folder, uninterrupted)
+
+
+def test_a_run_without_a_readable_checkpoint_starts_again(uninterrupted, environments, tmp_path):
+    folder = toy_folder(tmp_path, "--agent.trouble_at=7", f"--agent.once={tmp_path / 'once'}")
+    assert attempt(folder, environments, "--retries=0") == FAILED
+    (run,) = folder.status().runs
+    for checkpoint in (run / "checkpoints").iterdir():
+        checkpoint.write_bytes(b"nothing")
+    assert attempt(folder, environments) == FINISHED
+    assert attempts_of(folder)[-1].endswith(": starts")
+    assert (folder.path / "set_aside" / run.name).is_dir()
+    assert_same_tables(folder, uninterrupted)
+
+
+def test_seeds_of_one_program_go_on_together_or_start_again(environments, tmp_path):
+    words = ["--agent.trouble=kill", "--agent.trouble_at=7"]
+    expected = toy_folder(tmp_path / "expected", seeds=(3, 4))
+    assert attempt(expected, environments) == FINISHED
+    folder = toy_folder(tmp_path, *words, f"--agent.once={tmp_path / 'once'}", seeds=(3, 4))
+    assert attempt(folder, environments) == FINISHED
+    assert_same_tables(folder, expected)
+    first, _ = folder.status().runs
+    (first / "status.json").unlink()
+    status = folder.status()
+    assert (status.state, status.reason) == ("interrupted", "the run of seed 3 is missing")
+    assert attempt(folder, environments) == FINISHED
+    assert len(list((folder.path / "set_aside").iterdir())) == 1
+    assert_same_tables(folder, expected)
+
+
+def test_a_folder_without_a_job_is_named(environments, tmp_path, capfd):
+    folder = toy_folder(tmp_path)
+    (folder.path / "job.json").write_text("{}")
+    assert attempt(folder, environments) == UNUSABLE
+    assert f"{folder.path / 'job.json'} is no job: expected a job, which is arguments" in capfd.readouterr().err
