@@ -25,7 +25,7 @@ def test_a_small_bandit_shows_what_soft_guidance_is_for(tmp_path, capsys):
         rows = {row["method"]: row for row in csv.DictReader(file)}
     assert [*rows] == ["data", *METHODS]
     assert {row["data"] for row in rows.values()} == {"two_blobs"}
-    assert all(f"\n{method} " in out and f"two_blobs, {method}: 400/400 updates" in err for method in METHODS)
+    assert all(f"\n{method} " in out and f"two_blobs, {method}: 400/400 steps" in err for method in METHODS)
     distances = {method: float(row["distance_from_data"]) for method, row in rows.items()}
     rewards = {method: float(row["reward"]) for method, row in rows.items()}
     assert distances["DAC, soft"] < min(distances["DAC, hard"], distances["DAC, denoised"])

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 # Words -> (module, what it does). The module's `main(arguments, program)` parses and runs; it is imported only when
 # its command is called.
 COMMANDS = {
+    ("compare",): ("offlow_core.commands.compare", "put runs of any packages side by side"),
+    ("report",): ("offlow_core.commands.report", "write a comparison as a page with tables and figures"),
     ("evaluate",): ("offlow_core.commands.evaluate", "play saved policies, of any packages, with the same seeds"),
+    ("reproduce",): ("offlow_core.commands.reproduce", "train a row, a table or a paper; sweep over options"),
     ("data", "list"): ("offlow_core.commands.data_list", "show which datasets there are, and which are here"),
     ("data", "info"): ("offlow_core.commands.data_info", "show what a dataset or a file holds"),
     ("data", "download"): ("offlow_core.commands.data_download", "fetch datasets before they are needed"),

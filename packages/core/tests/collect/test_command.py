@@ -24,7 +24,7 @@ def test_the_overview_lists_the_commands(capsys):
 
 def test_unknown_commands_get_a_hint():
     assert failure("data colect x") == "offlow: no command `data colect`; did you mean `offlow data collect`?"
-    assert failure("xyz").startswith("offlow: no command `xyz`; there are: evaluate, data ")
+    assert failure("xyz").startswith("offlow: no command `xyz`; there are: compare, report, evaluate, ")
 
 
 def test_help_needs_no_simulator():

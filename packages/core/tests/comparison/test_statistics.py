@@ -13,6 +13,7 @@ from offlow_core.comparison.statistics import (
     StatisticsError,
     estimate,
     interquartile_mean,
+    mean_interval,
     median,
     optimality_gap,
     performance_profile,
@@ -109,3 +110,12 @@ def test_what_is_no_table_of_scores_is_refused(scores):
 def test_methods_are_compared_on_the_same_tasks():
     with pytest.raises(StatisticsError, match="the same tasks, got 3 and 2"):
         probability_of_improvement(SCORES, SCORES[:, :2], seed=0)
+
+
+def test_interval_of_a_mean_over_seeds_draws_whole_seeds():
+    values = np.array([[0.0, 10.0, 1.0], [1.0, 20.0, 1.0], [2.0, 60.0, 1.0]])
+    low, high = mean_interval(values, seed=0, resamples=4_000, level=0.9)
+    means = np.array([values[list(drawn)].mean(0) for drawn in product(range(3), repeat=3)])
+    np.testing.assert_allclose(low, np.quantile(means, 0.05, axis=0), atol=1e-12)
+    np.testing.assert_allclose(high, np.quantile(means, 0.95, axis=0), atol=1e-12)
+    assert low[2] == high[2] == 1

@@ -52,7 +52,7 @@ def test_score_and_losses_are_drawn_with_their_rules(tmp_path, figures):
     assert line.get_xdata().tolist() == [0, 1000, 2000]
     assert line.get_ydata().tolist() == [0, 25, 50]
     assert score.get_title("left") == "each point: mean of 4 episodes; band: one standard error"
-    assert (score.get_xlabel(), score.get_ylabel()) == ("updates", "success (%)")
+    assert (score.get_xlabel(), score.get_ylabel()) == ("steps", "success (%)")
     assert texts(score) == ["last: 50", "cloning", "critic"]
     assert (critic.get_title("left"), critic.get_yscale()) == ("critic/loss", "log")
     assert (actor.get_title("left"), actor.get_yscale()) == ("actor/loss", "linear")

@@ -8,12 +8,11 @@ import pytest
 from fake_program import VARIANTS, Corridor
 
 from offlow_core.command import main
-from offlow_core.commands import data_rollout
 from offlow_core.data.collect.rollouts import d4rl_recording, roll_out
 from offlow_core.data.hdf5_file import Hdf5File
 from offlow_core.data.recordings.recording import read_recording
 from offlow_core.testing.toy_task import make_task
-from offlow_core.training import algorithms
+from offlow_core.training import algorithms, saved_run
 from offlow_core.training.algorithms import Algorithm, UnknownAlgorithmError, algorithm_of
 from offlow_core.training.run_directory import RunDirectory
 
@@ -31,7 +30,7 @@ def trained(stage, monkeypatch):
     packages = {"other": Algorithm("other", {}, load_policy), "fake": Algorithm("fake", VARIANTS, load_policy)}
     entries = [SimpleNamespace(name=name, load=lambda found=found: found) for name, found in packages.items()]
     monkeypatch.setattr(algorithms, "entry_points", lambda group: entries)
-    monkeypatch.setattr(data_rollout, "resolve", lambda name, options: make_task(Corridor))
+    monkeypatch.setattr(saved_run, "resolve", lambda name, options: make_task(Corridor))
     return stage.folders()[0]
 
 
@@ -98,7 +97,7 @@ def test_a_replay_buffer_tells_ends_from_cut_offs(trained, tmp_path, capsys, mon
     found = SimpleNamespace(
         arrays={f"stage/online/replay/{name}": values for name, values in ring.items()}, meta={"step": 10}
     )
-    monkeypatch.setattr(data_rollout, "find_checkpoint", lambda run, step: found)
+    monkeypatch.setattr(saved_run, "find_checkpoint", lambda run, step: found)
     with pytest.raises(SystemExit, match="--replay needs a run from scratch"):
         collect(trained, tmp_path / "r.hdf5", "--replay")
     scratch = run.manifest | {"dataset": {"source": "none"}}
@@ -140,6 +139,6 @@ def test_the_run_of_a_package_that_is_not_installed_is_named(trained, monkeypatc
 
 def test_a_task_without_environment_is_refused(trained, tmp_path, monkeypatch):
     task = replace(make_task(), make_environment=None)
-    monkeypatch.setattr(data_rollout, "resolve", lambda name, options: task)
-    with pytest.raises(SystemExit, match="has no environment to roll the policy out in"):
+    monkeypatch.setattr(saved_run, "resolve", lambda name, options: task)
+    with pytest.raises(SystemExit, match="has no environment, so its policy cannot act; name one with --environment"):
         collect(trained, tmp_path / "x.hdf5")

@@ -28,9 +28,9 @@ def test_a_log_file_gets_a_line_per_interval_with_rate_and_time_left():
         progress.update(step)
     progress.close()
     assert file.getvalue().splitlines() == [
-        "behaviour cloning: 1,000/10,000 updates (10%), 100 updates/s, ETA 01:30",
-        "behaviour cloning: 4,000/10,000 updates (40%), 86 updates/s, ETA 01:07, success 42",
-        "behaviour cloning: 10,000/10,000 updates (100%), 1,200 updates/s, ETA 00:00, success 42",
+        "behaviour cloning: 1,000/10,000 steps (10%), 100 steps/s, ETA 01:30",
+        "behaviour cloning: 4,000/10,000 steps (40%), 86 steps/s, ETA 01:07, success 42",
+        "behaviour cloning: 10,000/10,000 steps (100%), 1,200 steps/s, ETA 00:00, success 42",
     ]
 
 
@@ -39,7 +39,7 @@ def test_a_resumed_run_counts_only_its_own_updates():
     with Progress(1000, initial=900, phase="critic", file=file, clock=clock) as progress:
         clock.now_s += 5
         progress.update(950)
-    assert file.getvalue() == "critic: 950/1,000 updates (95%), 10 updates/s, ETA 00:05\n"
+    assert file.getvalue() == "critic: 950/1,000 steps (95%), 10 steps/s, ETA 00:05\n"
 
 
 def test_a_new_phase_has_its_own_mean_rate():
@@ -50,7 +50,7 @@ def test_a_new_phase_has_its_own_mean_rate():
     progress.set_phase("slow")
     clock.now_s += 10
     progress.update(1100)
-    assert file.getvalue().splitlines()[-1] == "slow: 1,100/2,000 updates (55%), 10 updates/s, ETA 01:30"
+    assert file.getvalue().splitlines()[-1] == "slow: 1,100/2,000 steps (55%), 10 steps/s, ETA 01:30"
 
 
 def test_time_for_something_else_is_left_out():
@@ -59,7 +59,7 @@ def test_time_for_something_else_is_left_out():
     clock.now_s += 60
     progress.leave_out(50)
     progress.update(100)
-    assert file.getvalue() == "critic: 100/1,000 updates (10%), 10 updates/s, ETA 01:30\n"
+    assert file.getvalue() == "critic: 100/1,000 steps (10%), 10 steps/s, ETA 01:30\n"
 
 
 def test_closing_prints_the_last_state_once():
@@ -70,9 +70,9 @@ def test_closing_prints_the_last_state_once():
             progress.update(step)
         progress.write("a message")
     assert file.getvalue().splitlines() == [
-        "training: 10/100 updates (10%), 10 updates/s, ETA 00:09",
+        "training: 10/100 steps (10%), 10 steps/s, ETA 00:09",
         "a message",
-        "training: 20/100 updates (20%), 10 updates/s, ETA 00:08",
+        "training: 20/100 steps (20%), 10 steps/s, ETA 00:08",
     ]
 
 
@@ -96,6 +96,6 @@ def test_a_terminal_gets_a_bar():
     last = file.getvalue().split("\r")[-1]
     assert last.startswith("online 100%|")
     assert "2000/2000" in last
-    assert "updates/s" in last
+    assert "steps/s" in last
     assert "success 41.96" in last
     assert "saved a checkpoint\n" in file.getvalue()

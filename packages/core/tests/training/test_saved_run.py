@@ -7,6 +7,7 @@ import pytest
 from fake_program import VARIANTS
 
 from offlow_core.command import main as offlow
+from offlow_core.comparison.run_record import read_run
 from offlow_core.training import algorithms, saved_run
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
@@ -42,6 +43,16 @@ def test_episodes_are_recorded_and_summed_up(trained, capsys):
     shown = capsys.readouterr().out
     assert f"success {100 * table['success'].mean():.1f}" in shown
     assert "policy after step 10, 4 episodes" in shown
+
+
+def test_a_comparison_sees_the_run_and_its_score(trained):
+    evaluate(trained, "--episodes=4")
+    run = read_run(trained)
+    table = read_table(trained / "evaluations" / "policy-step10-seed0.csv")
+    rule = "offlow evaluate (policy after step 10, 4 episodes, seed 0)"
+    assert run.selected == {rule: pytest.approx(100 * table["success"].mean())}
+    assert run.total_steps == 10
+    assert run.score == "success"
 
 
 def test_the_result_depends_on_the_seed_and_not_on_the_number_of_environments(trained):

@@ -28,7 +28,7 @@ def test_a_finished_run_is_complete(stage, capsys):
     assert run.config["agent"] == {"agent_name": "fake", "speed": 1.0}
     manifest = run.manifest
     assert manifest["dataset"]["sha256"] == stage.dataset.train.checksum()
-    assert (manifest["device"], manifest["semantics"]) == ("cpu: fake", {"suite": "fake"})
+    assert (manifest["device"], manifest["semantics"]) == ("cpu: fake", {"score": "success", "suite": "fake"})
     scores = run.read("eval")["score"]
     assert status["scores"]["last"] == scores[-1]
     shown = capsys.readouterr()

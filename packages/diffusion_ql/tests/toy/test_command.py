@@ -30,7 +30,7 @@ def test_both_experiments_write_pictures_and_tables(tmp_path, capsys):
         assert png.read_bytes().startswith(b"\x89PNG")
         assert [*rows(table)] == ["method", "data", *methods]
         assert all(str(path) in out for path in (pdf, png, table))
-        assert all(f"\n{method} " in out and f"{method}: 3/3 updates" in err for method in methods)
+        assert all(f"\n{method} " in out and f"{method}: 3/3 steps" in err for method in methods)
 
 
 def test_one_experiment_in_a_folder_of_ones_own(tmp_path):

@@ -15,13 +15,12 @@ from offlow_core.data import trajectories
 from offlow_core.data.collect.protocol import CollectError
 from offlow_core.data.collect.rollouts import Episode, d4rl_recording, joined, roll_out
 from offlow_core.data.recordings.writing import write_recording
-from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
-from offlow_core.training.algorithms import algorithm_of, options_of_run
+from offlow_core.training.algorithms import algorithm_of
 from offlow_core.training.checkpoints import Checkpoint
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.saved_arrays import STAGE, part_of
-from offlow_core.training.saved_run import find_checkpoint
+from offlow_core.training.saved_run import SavedRun
 
 _REPLAY = f"{STAGE}online/replay/"
 
@@ -46,6 +45,8 @@ class Options:
     """write the run's replay buffer instead of rolling out"""
     name: str = "policy"
     """which of the agent's policies acts; an unknown name lists them"""
+    environment: str | None = None
+    """environment for own data, a gymnasium name or `module:function`; None: the run's"""
     seed: int = 0
     """equal seeds give equal data"""
     overwrite: bool = False
@@ -62,19 +63,12 @@ def run(options: Options) -> None:
     if options.transitions < 1:
         raise CollectError(f"--transitions must be at least 1, got {options.transitions}")
     source = RunDirectory.open(options.policy)
-    algorithm = algorithm_of(source)
-    run_options = options_of_run(source, algorithm)
-    task = resolve(run_options.env_name, run_options.suite)
-    if task.make_environment is None:
-        raise CollectError(f"{task.name} has no environment to roll the policy out in.")
-    observations, actions = task.spaces()
-    checkpoint = find_checkpoint(source, options.checkpoint)
+    saved = SavedRun.load(source, algorithm_of(source), step=options.checkpoint, environment=options.environment)
+    task = saved.task
     if options.replay:
-        rows = _replayed(source, checkpoint, options.transitions, task)
+        rows = _replayed(source, saved.checkpoint, options.transitions, task)
     else:
-        policy = algorithm.load_policy(
-            run_options, observations.shape, actions.shape[0], checkpoint.arrays, options.name
-        )
+        policy = saved.policy(options.name)
         with tqdm(total=options.transitions, desc="collecting", unit="row", disable=not sys.stderr.isatty()) as bar:
             episodes = roll_out(
                 policy,
@@ -84,9 +78,10 @@ def run(options: Options) -> None:
                 progress=lambda done: bar.update(done - bar.n),
             )
         rows = joined(episodes)
+    _, actions = task.spaces()
     recording = d4rl_recording(rows, actions, options.out.expanduser())
     write_recording(recording, options.out.expanduser(), overwrite=options.overwrite)
-    print(_report(options, task, run_options.environment, checkpoint, rows))
+    print(_report(options, task, saved.options.environment, saved.checkpoint, rows))
 
 
 def _replayed(run: RunDirectory, checkpoint: Checkpoint, transitions: int, task: Task) -> Episode:

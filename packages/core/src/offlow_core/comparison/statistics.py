@@ -102,6 +102,17 @@ def performance_profile(
     return _shares_above(scores[None], thresholds)[0], low, high
 
 
+def mean_interval(
+    values: np.ndarray, *, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pointwise interval [n] and [n] of the mean over seeds of values [S, n]; a seed is drawn with all its points."""
+    values = _checked(values)
+    drawn = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    counts = np.stack([(drawn == index).sum(1) for index in range(len(values))], 1)
+    low, high = np.quantile(counts @ values / len(values), [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
 def _shares_above(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """[N, S, T] and [n] -> [N, n]"""
     ordered = np.sort(scores.reshape(len(scores), -1), -1)

@@ -105,7 +105,7 @@ class FinishedRuns(ProgramUnderTest):
             words = [] if policy == "policy" else [f"--policy={policy}"]
             assert main([*evaluate, *words]) == 0
             assert f"{policy} after step 6, 2 episodes" in capsys.readouterr().out
-        tables = {table.stem: read_table(table) for table in (path / "evaluations").iterdir()}
+        tables = {table.stem: read_table(table) for table in (path / "evaluations").glob("*.csv")}
         assert set(tables) == {f"{policy}-step6-seed0" for policy in self.policies}
         returns = {tuple(table["return"]) for table in tables.values()}
         assert {len(pair) for pair in returns} == {2}

@@ -45,7 +45,7 @@ def finish_step_axis(axes: "Axes", steps: np.ndarray, *, intervals: int, named: 
     axes.xaxis.set_major_locator(MaxNLocator(intervals))
     axes.xaxis.set_major_formatter(lambda value, _: _short(value))
     if named:
-        axes.set_xlabel("updates", fontsize=8, color=GREY)
+        axes.set_xlabel("steps", fontsize=8, color=GREY)
 
 
 def save(figure: "Figure", path: Path) -> Path:

@@ -11,7 +11,7 @@ BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remainin
 
 
 class Progress:
-    """Progress through `total` updates of which `initial` were made by an earlier process.
+    """Progress through `total` steps, updates or those of an environment; `initial` were made by an earlier process.
 
     On a terminal this is a bar. Elsewhere it is a line every `interval_s` seconds, the first and the last update
     included, with the rate since the previous line and the time left at the mean rate of the phase.
@@ -100,7 +100,7 @@ class Progress:
             total=self._total,
             initial=self._initial,
             desc=self._phase,
-            unit=" updates",
+            unit=" steps",
             file=self._file,
             bar_format=BAR,
             dynamic_ncols=True,
@@ -115,8 +115,8 @@ class Progress:
         mean_rate = (self._step - self._start_step) / max(now_s - self._start_s, 1e-9)
         left = "?" if mean_rate == 0 else tqdm.format_interval((self._total - self._step) / mean_rate)
         parts = [
-            f"{self._phase}: {self._step:,}/{self._total:,} updates ({self._step / self._total:.0%})",
-            f"{rate:,.0f} updates/s",
+            f"{self._phase}: {self._step:,}/{self._total:,} steps ({self._step / self._total:.0%})",
+            f"{rate:,.0f} steps/s",
             f"ETA {left}",
             self._score,
         ]

@@ -1,13 +1,14 @@
 """Evaluating a policy that a run has saved."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from offlow_core.evaluation import EpisodeRecord, Evaluator, Policy, summarise
+from offlow_core.files import write_json
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
@@ -15,8 +16,12 @@ from offlow_core.training.algorithms import Algorithm, options_of_run
 from offlow_core.training.checkpoints import Checkpoint, CheckpointError
 from offlow_core.training.command_line import fail, read_record
 from offlow_core.training.loop import evaluation_seed
+from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.tables import Table
+
+EVALUATED = "offlow evaluate"
+"""How the name of a score begins that was taken after the run."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +63,49 @@ def evaluate_command(argv: Sequence[str], algorithm: Algorithm) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class SavedRun:
+    """A run and all that its directory leads to: the policy that it trained, and the task for it to act in."""
+
+    run: RunDirectory
+    algorithm: Algorithm
+    options: RunOptions
+    task: Task
+    """Has an environment."""
+    checkpoint: Checkpoint
+
+    @classmethod
+    def load(
+        cls, run: RunDirectory, algorithm: Algorithm, *, step: int | None = None, environment: str | None = None
+    ) -> "SavedRun":
+        """The checkpoint after a step (None: the last), and the run's task in its own environment or in another.
+
+        OptionError where the task has no environment, CheckpointError where there is no such checkpoint.
+        """
+        options = options_of_run(run, algorithm)
+        if environment is not None:
+            options = replace(options, environment=environment)
+        task = resolve(options.env_name, options.suite)
+        if task.make_environment is None:
+            raise OptionError(f"{task.name} has no environment, so its policy cannot act; name one with --environment")
+        return cls(run, algorithm, options, task, find_checkpoint(run, step))
+
+    def policy(self, name: str) -> Policy:
+        """One of the agent's policies; an unknown name is an error that lists them."""
+        observations, actions = self.task.spaces()
+        shape, size = observations.shape, actions.shape[0]
+        return self.algorithm.load_policy(self.options, shape, size, self.checkpoint.arrays, name)
+
+
 def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algorithm) -> str:
     """Play episodes with a run's saved policy and keep each one's record; what came of it, in words."""
-    options = options_of_run(run, algorithm)
-    if settings.environment is not None:
-        options = replace(options, environment=settings.environment)
-    checkpoint = find_checkpoint(run, settings.checkpoint)
-    step = checkpoint.meta["step"]
-    task = resolve(options.env_name, options.suite)
-    if task.make_environment is None:
-        raise OptionError(f"{task.name} has no environment, so nothing can be evaluated; name one with --environment")
-    observations, actions = task.spaces()
-    policy = algorithm.load_policy(options, observations.shape, actions.shape[0], checkpoint.arrays, settings.policy)
+    saved = SavedRun.load(run, algorithm, step=settings.checkpoint, environment=settings.environment)
+    step, task = saved.checkpoint.meta["step"], saved.task
     target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
-    records = _play(policy, task, settings, target)
-    path = target.with_suffix(".csv")
-    path.unlink(missing_ok=True)
-    Table(path).append(step, [record.row() for record in records])
+    records = _play(saved.policy(settings.policy), task, settings, target)
     means = summarise(records)
+    name = f"{EVALUATED} ({settings.policy} after step {step}, {len(records)} episodes, seed {settings.seed})"
+    path = _write(target, step, records, {"rule": name, "score": task.score.of_means(means)})
     scores = task.score.of(np.array([record.row()[task.score.column] for record in records]))
     error = scores.std() / np.sqrt(len(scores))
     return "\n".join(
@@ -85,6 +115,15 @@ def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algori
             f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}",
         ]
     )
+
+
+def _write(target: Path, step: int, records: Sequence[EpisodeRecord], summary: Mapping[str, str | float]) -> Path:
+    """Each episode's record as a table, whose path this is, and the summary, which comparisons read."""
+    path = target.with_suffix(".csv")
+    path.unlink(missing_ok=True)
+    Table(path).append(step, [record.row() for record in records])
+    write_json(target.with_suffix(".json"), summary)
+    return path
 
 
 def _play(policy: Policy, task: Task, settings: EvaluateOptions, target: Path) -> list[EpisodeRecord]:

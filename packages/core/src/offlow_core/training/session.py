@@ -26,6 +26,7 @@ from offlow_core.training.option_json import to_json
 from offlow_core.training.options import OnlineOptions, RunOptions
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume, with_recorded
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.run_scores import final_scores
 from offlow_core.training.selection import LastModel, ModelSelection
 from offlow_core.training.stopping import StoppedError
 
@@ -72,10 +73,11 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     learner = program.make_learner(complete, dataset, task)
     stack.callback(learner.close)
     if not runs:
-        manifest = make_manifest(program, learner, task, dataset)
+        manifest = make_manifest(program, learner, task, dataset, options)
         manifest["from_data"] = _differences(to_json(options), to_json(complete))
         new = create_runs(options, task, manifest, learner.seeds)
         runs = [stack.enter_context(run) for run in new]
+    del dataset  # the learner keeps what it needs of it, which may be on a device
     stack.enter_context(_ending_recorded(runs))
     evaluator = _make_evaluator(task, options, stack)
     members = [_make_member(run, task, options, stack) for run in runs]
@@ -157,11 +159,10 @@ def describe(task: Task, dataset: Dataset) -> str:
     """One line on what is trained on."""
     train = dataset.train
     shape = "x".join(str(length) for length in train.observations.shape[1:])
-    held_out = 0 if dataset.validation is None else len(dataset.validation)
     if len(train) == 0:
         return f"{task.canonical_name}: from scratch, observations {shape}, actions {train.actions.shape[1]}"
     return (
-        f"{task.canonical_name}: {len(train):,} transitions ({held_out:,} held out), observations {shape}, "
+        f"{task.canonical_name}: {dataset.extent}, observations {shape}, "
         f"actions {train.actions.shape[1]}, {train.nbytes / 1e6:,.0f} MB ({dataset.origin['source']})"
     )
 
@@ -180,7 +181,7 @@ def finish(
     picture = plot_run(run, score=task.score, phases=loop.phase_starts)
     if options.video_episodes > 0:
         loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
-    scores = final_scores(run)
+    scores = final_scores(run.read("eval").get("score", np.zeros(0)))
     if scores:
         scores |= selection.scores(run, task.score)
     scores |= training_return(run)
@@ -189,18 +190,6 @@ def finish(
     text = ", ".join(f"{rule} {value:.1f}" for rule, value in scores.items()) or "no evaluation"
     seen = f"; see {picture}" if picture is not None else ""
     print(f"{run.path}: {task.score.name}: {text}{seen}")
-
-
-def final_scores(run: RunDirectory) -> dict[str, float]:
-    """The run's score by every rule that needs no other run, each under its name."""
-    scores = run.read("eval").get("score", np.zeros(0))
-    if len(scores) == 0:
-        return {}
-    return {
-        "last": float(scores[-1]),
-        "mean of last 3": float(np.mean(scores[-3:])),
-        "best (online-selected)": float(np.max(scores)),
-    }
 
 
 def training_return(run: RunDirectory) -> dict[str, float]:
@@ -221,13 +210,15 @@ def loop_settings(options: RunOptions) -> LoopSettings:
     )
 
 
-def make_manifest(program: Program, learner: Learner, task: Task, dataset: Dataset) -> dict[str, Any]:
+def make_manifest(
+    program: Program, learner: Learner, task: Task, dataset: Dataset, options: RunOptions
+) -> dict[str, Any]:
     """What decides a run's numbers beside its options; seeds trained together share a `session`."""
-    origin = {**dataset.origin, "sha256": dataset.train.checksum()}
-    manifest = build_manifest(
-        packages=program.packages, device=learner.device, dataset=origin, semantics=task.semantics()
-    )
-    return {**manifest, "session": uuid.uuid4().hex}
+    origin = {**dataset.origin, "sha256": dataset.checksum()}
+    semantics = {"score": task.score.name, **task.semantics()}
+    manifest = build_manifest(packages=program.packages, device=learner.device, dataset=origin, semantics=semantics)
+    of_options = {"total_steps": options.total_steps, "changeable": sorted(options.changeable)}
+    return {**manifest, **of_options, "session": uuid.uuid4().hex}
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""What `offlow compare` and `offlow report` share: which runs, and how they are judged."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import arg
+
+from offlow_core.comparison.aggregates import Bootstrap
+from offlow_core.comparison.collecting import LeftOut, NoRunsError, Source, collect, without_repetitions
+from offlow_core.comparison.comparability import require_comparable
+from offlow_core.comparison.methods import named_methods
+from offlow_core.comparison.report import Report, make_report
+from offlow_core.comparison.run_record import RunRecord
+from offlow_core.comparison.statistics import RESAMPLES
+from offlow_core.comparison.summary import LAST, Comparison
+from offlow_core.option_checks import OptionError, check
+from offlow_core.training.run_scores import LAST_K
+from offlow_core.wording import counted
+
+MOST_REASONS = 10
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """Which runs, and how they are judged."""
+
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, arg(metavar="[NAME=]RUNS...")] = ()
+    """Run directories, or folders with some below them. NAME is what their method is called; without it, methods are
+    called as their agent, with the options in which they differ."""
+    tasks: tuple[str, ...] = ("*",)
+    """Only tasks whose name is like one of these, such as `cube-*`. A suite is aggregated over all of them, for the
+    methods that were run on all."""
+    rule: str = LAST
+    """Which final score of a run counts, by the name or its beginning: last, mean, best, offline-selected."""
+    last_k: int = LAST_K
+    """Evaluations that the mean of the last ones is over."""
+    allow: tuple[Literal["protocol", "budget", "dataset", "semantics", "versions"], ...] = ()
+    """What may differ between the runs that are compared."""
+    resamples: int = RESAMPLES
+    """Resamples of the bootstrap."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        for name in ("last_k", "resamples"):
+            check(self, name, lambda value: value >= 1, "at least 1")
+        check(self, "seed", lambda value: value >= 0, "at least 0")
+
+
+def compared(options: ComparedRuns, title: str) -> Report:
+    """Read, name, check and judge the runs; what is left out is said on stderr."""
+    if not options.runs:
+        raise OptionError("name runs to compare: run directories, or folders with some below them, such as runs")
+    groups, damaged = collect(map(Source.parse, options.runs), progress=sys.stderr.isatty())
+    wanted = {name: [run for run in runs if _is_wanted(run, options)] for name, runs in groups.items()}
+    methods, repeated = without_repetitions(named_methods(wanted), mix_versions="versions" in options.allow)
+    left_out = [*damaged, *repeated]
+    _tell(left_out)
+    if not methods:
+        raise NoRunsError("no run is left to compare")
+    differences = require_comparable(methods, options.allow)
+    return make_report(
+        Comparison(methods, options.last_k),
+        title=title,
+        rule=options.rule,
+        bootstrap=Bootstrap(options.resamples, options.seed),
+        left_out=left_out,
+        differences=differences,
+    )
+
+
+def _is_wanted(run: RunRecord, options: ComparedRuns) -> bool:
+    return any(fnmatchcase(run.task, pattern) for pattern in options.tasks)
+
+
+def _tell(left_out: Sequence[LeftOut]) -> None:
+    if left_out:
+        print(f"{counted(len(left_out), 'run')} left out:", file=sys.stderr)
+    for run in left_out[:MOST_REASONS]:
+        print(f"  {run.path}: {run.reason}", file=sys.stderr)
+    if len(left_out) > MOST_REASONS:
+        print(f"  and {len(left_out) - MOST_REASONS} more (offlow report lists them all)", file=sys.stderr)

@@ -1,0 +1,47 @@
+"""Scores that papers report, as data files: one per paper, one row per method and task or group of tasks."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from offlow_core.braces import expand_braces
+
+
+@dataclass(frozen=True)
+class PublishedScore:
+    """One number of a table; several tasks: their mean."""
+
+    group: str
+    """The tasks as the file writes them, braces standing for alternatives."""
+    tasks: tuple[str, ...]
+    method: str
+    agent: str
+    """The agent of this project that is the same algorithm; empty: none is."""
+    score: float
+    spread: str
+    """Deviation as printed; empty: none."""
+    setting: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """Score and deviation as they were printed."""
+        return f"{self.score:g} ± {self.spread}" if self.spread else f"{self.score:g}"
+
+
+@cache
+def published_scores() -> tuple[PublishedScore, ...]:
+    """All that is known, paper by paper."""
+    found = sorted(
+        (file for file in files(__name__).iterdir() if file.name.endswith(".csv")), key=lambda file: file.name
+    )
+    return tuple(
+        _score(**row)
+        for file in sorted(found, key=lambda file: file.name)
+        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines(), strict=True)
+    )
+
+
+def _score(tasks: str, score: str, **others: str) -> PublishedScore:
+    return PublishedScore(group=tasks, tasks=tuple(expand_braces(tasks)), score=float(score), **others)

@@ -1,0 +1,179 @@
+"""What a comparison knows of one finished run: read from its directory, without the package that made it."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from offlow_core.errors import UserError
+from offlow_core.suites import canonical_name
+from offlow_core.training.options import RunOptions
+from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.run_scores import final_scores
+
+RETURN = "return"
+"""Name of the score of tasks without a reference: their scores have no common scale, so they are not aggregated."""
+
+_named = cache(canonical_name)
+
+
+class UnusableRunError(UserError, ValueError):
+    """A run that must not enter a comparison; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class RunRecord:
+    """One run that has finished. Everything is as its files say."""
+
+    path: Path
+    task: str
+    """Canonical name."""
+    suite: str
+    agent: str
+    seed: int
+    options: Mapping[str, Any]
+    """The resolved configuration, nested options under dotted names, without what cannot change a result."""
+    score: str
+    """What the score is called: "success", "normalised return", or "return" where it has no reference."""
+    steps: np.ndarray
+    """Steps [n] of the evaluations."""
+    scores: np.ndarray
+    """Their scores [n], all finite."""
+    seconds: np.ndarray
+    """Seconds [n] of training before each evaluation; NaN where the run does not tell."""
+    selected: Mapping[str, float]
+    """Further final scores by the name of their rule, as the run's package reported them."""
+    started: str
+    """When, in ISO format."""
+    total_steps: int
+    """How long the run was asked to train."""
+    dataset: str
+    """Checksum of the training data."""
+    semantics: Mapping[str, Any]
+    """What the suite says of the task, under dotted names, without how an algorithm prepares the data."""
+    versions: Mapping[str, str]
+    """Distributions of this project that made the run."""
+    made_with: str
+    """Revision, machine and device, for the report's last page."""
+
+
+def read_run(path: Path) -> RunRecord:
+    """The record of the run in `path`; UnusableRunError where it cannot be used, whatever is wrong with it."""
+    try:
+        run = RunDirectory.open(path)
+        status = run.status
+        _check_finished(run, status)
+        return _record(run, status)
+    except UnusableRunError:
+        raise
+    except UserError as error:
+        raise UnusableRunError(str(error).removeprefix(f"{path}: ")) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnusableRunError(
+            f"its files are not laid out as this version writes them ({type(error).__name__}: {error}); "
+            "it was made by another version, or changed by hand"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UnusableRunError(f"damaged: {error}") from error
+
+
+def _check_finished(run: RunDirectory, status: Mapping[str, Any]) -> None:
+    state = status["state"]
+    if state == "running":
+        state = "still running" if run.is_in_use() else "killed before its end"
+    elif state == "failed":
+        state = f"failed: {status['error']['type']}: {status['error']['message']}"
+    if state != "finished":
+        raise UnusableRunError(f"{state}; continue with --resume {run.path}")
+
+
+def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
+    config, manifest = run.config, run.manifest
+    irrelevant = RunOptions.changeable.union(manifest.get("changeable", ()))
+    steps, scores = _evaluations(run)
+    reported = status.get("scores", {})
+    if reported.get("last", scores[-1]) != scores[-1]:
+        raise UnusableRunError(
+            f"damaged: eval.csv ends with the score {scores[-1]:g} of step {steps[-1]}, but the run reported "
+            f"{reported['last']:g} when it finished"
+        )
+    semantics = manifest["semantics"]
+    selected = {rule: value for rule, value in reported.items() if rule not in final_scores(scores)}
+    selected |= _evaluated_later(run.path)
+    return RunRecord(
+        path=run.path,
+        task=_named(config["env_name"]),
+        suite=semantics["suite"],
+        agent=config["agent"]["agent_name"],
+        seed=int(config["seed"]),
+        options={name: value for name, value in flattened(config) if name not in irrelevant},
+        score=semantics.get("score", "success"),
+        steps=steps,
+        scores=scores,
+        seconds=_training_seconds(run, steps),
+        selected=selected,
+        started=status["started"],
+        total_steps=int(manifest.get("total_steps", steps[-1])),
+        dataset=_checksum(manifest["dataset"]),
+        semantics=dict(flattened({k: v for k, v in semantics.items() if k not in ("dataset_rules", "score")})),
+        versions={name: text for name, text in manifest["packages"].items() if name.startswith("offlow-")},
+        made_with=_made_with(manifest),
+    )
+
+
+def _evaluations(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
+    table = run.read("eval")
+    if "score" not in table:
+        raise UnusableRunError("it was never evaluated: eval.csv has no score")
+    steps, scores = table["step"], table["score"]
+    if len(steps) == 0 or not np.isfinite(scores).all():
+        raise UnusableRunError(
+            "eval.csv has no scores" if len(steps) == 0 else "eval.csv has scores that are no numbers"
+        )
+    if not (np.diff(steps) > 0).all():
+        raise UnusableRunError("damaged: the steps in eval.csv do not increase")
+    return steps, scores
+
+
+def _evaluated_later(path: Path) -> dict[str, float]:
+    """Scores that `offlow evaluate` has left in the run."""
+    found = [json.loads(file.read_bytes()) for file in sorted((path / "evaluations").glob("*.json"))]
+    return {record["rule"]: float(record["score"]) for record in found}
+
+
+def _training_seconds(run: RunDirectory, steps: np.ndarray) -> np.ndarray:
+    """Seconds [n] of training, evaluations left out, before each step [n]."""
+    table = run.read("timing")
+    if "updates_per_s" not in table or len(table["step"]) == 0:
+        return np.full(len(steps), math.nan)
+    logged = table["step"]
+    began = min(0, int(logged[0]) - 1)  # preparing phases have negative steps
+    passed = np.cumsum(np.diff(logged, prepend=began) / table["updates_per_s"])
+    return np.interp(steps, np.concatenate([[began], logged]), np.concatenate([[0.0], passed]))
+
+
+def _checksum(dataset: Mapping[str, Any]) -> str:
+    """Of the training files, where there are files: packages prepare the arrays in them differently."""
+    files = sorted(file["sha256"] for file in dataset.get("files", []) if file.get("role") == "train")
+    return "+".join(files) or dataset["sha256"]
+
+
+def _made_with(manifest: Mapping[str, Any]) -> str:
+    git = manifest.get("git")
+    revision = "no revision" if git is None else git["revision"][:12] + (", changed" if git["dirty"] else "")
+    packages = ", ".join(f"{name} {text}" for name, text in manifest["packages"].items())
+    return f"{revision}; {manifest['device']}; {manifest['platform']}; Python {manifest['python']}; {packages}"
+
+
+def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings under dotted names; lists count as leaves."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value

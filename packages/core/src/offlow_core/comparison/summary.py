@@ -1,0 +1,109 @@
+"""The numbers of a comparison: scores per method, task and rule, and the matrices that statistics are taken of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from offlow_core.comparison.run_record import RETURN, RunRecord
+from offlow_core.training.run_scores import final_scores
+from offlow_core.wording import counted
+
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class ScoreSpread:
+    """Scores of one method on one task over its seeds."""
+
+    mean: float
+    std: float
+    """Standard deviation over seeds (n - 1); NaN for a single one."""
+    seeds: int
+
+
+@dataclass(frozen=True, eq=False)
+class SuiteScores:
+    """What is aggregated over the tasks of a suite: of each method, the seeds that ran on all of them."""
+
+    suite: str
+    tasks: tuple[str, ...]
+    scores: Mapping[str, np.ndarray]
+    """By method, [seeds, tasks], 1 where the task's score is 100."""
+    remarks: tuple[str, ...]
+    """What had to be left out of the aggregate, and why."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods side by side."""
+
+    methods: Mapping[str, Sequence[RunRecord]]
+    last_k: int
+
+    @property
+    def runs(self) -> list[RunRecord]:
+        """All runs."""
+        return [run for runs in self.methods.values() for run in runs]
+
+    @property
+    def suites(self) -> dict[str, list[str]]:
+        """Tasks by suite, both in the order of their names."""
+        pairs = sorted({(run.suite, run.task) for run in self.runs})
+        return {suite: [task for other, task in pairs if other == suite] for suite in dict(pairs)}
+
+    @property
+    def rules(self) -> list[str]:
+        """All rules by which some run has a score; those that every run has first."""
+        names = dict.fromkeys(rule for run in self.runs for rule in self.scores_of(run))
+        return list(names)
+
+    def scores_of(self, run: RunRecord) -> dict[str, float]:
+        """A run's final score by the name of the rule."""
+        return final_scores(run.scores, self.last_k) | dict(run.selected)
+
+    def on(self, method: str, task: str) -> list[RunRecord]:
+        """The runs of a method on a task."""
+        return [run for run in self.methods[method] if run.task == task]
+
+    def score_name(self, task: str) -> str:
+        """What the scores of a task are."""
+        return next(run.score for run in self.runs if run.task == task)
+
+    def spread(self, method: str, task: str, rule: str) -> ScoreSpread | None:
+        """Mean and deviation over seeds; None where no run of the method on this task has a score by the rule."""
+        found = [self.scores_of(run).get(rule) for run in self.on(method, task)]
+        values = [value for value in found if value is not None]
+        if not values:
+            return None
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+        return ScoreSpread(float(np.mean(values)), std, len(values))
+
+    def aggregated(self, suite: str, rule: str) -> SuiteScores:
+        """The matrices of the methods that were run on every task of a suite, of the seeds they have on all of them.
+
+        Tasks whose scores have no common scale are left out.
+        """
+        tasks = [task for task in self.suites[suite] if self.score_name(task) != RETURN]
+        remarks = [f"{task}: returns have no common scale" for task in self.suites[suite] if task not in tasks]
+        scores = {}
+        for method in self.methods_of(suite) if tasks else []:
+            by_task = [self._by_seed(method, task, rule) for task in tasks]
+            missing = [task for task, seeds in zip(tasks, by_task, strict=True) if not seeds]
+            common = sorted(set.intersection(*(set(seeds) for seeds in by_task)))
+            dropped = sum(map(len, by_task)) - len(common) * len(tasks)
+            if missing:
+                remarks.append(f"{method}: no score on {', '.join(missing)}")
+            elif dropped:
+                remarks.append(f"{method}: {counted(dropped, 'run')} whose seed is missing on another task")
+            if common:
+                scores[method] = np.array([[seeds[seed] / 100 for seeds in by_task] for seed in common])
+        return SuiteScores(suite, tuple(tasks), scores, tuple(remarks))
+
+    def methods_of(self, suite: str) -> list[str]:
+        """The methods with a run in a suite."""
+        return [method for method, runs in self.methods.items() if any(run.suite == suite for run in runs)]
+
+    def _by_seed(self, method: str, task: str, rule: str) -> dict[int, float]:
+        scores = {run.seed: self.scores_of(run).get(rule) for run in self.on(method, task)}
+        return {seed: score for seed, score in scores.items() if score is not None}

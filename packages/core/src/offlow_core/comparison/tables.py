@@ -1,0 +1,131 @@
+"""The tables of a comparison."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from offlow_core.comparison.aggregates import Aggregates
+from offlow_core.comparison.collecting import LeftOut
+from offlow_core.comparison.published import PublishedScore
+from offlow_core.comparison.statistics import LEVEL, STATISTICS, Estimate
+from offlow_core.comparison.summary import Comparison, ScoreSpread
+from offlow_core.comparison.table import Cell, Table, cells
+from offlow_core.wording import counted
+
+NEAR_BEST = 0.95
+SPREAD = "mean ± standard deviation over seeds (number of seeds)"
+INTERVAL = f"{LEVEL:.0%} interval by stratified bootstrap over seeds"
+MISSING = "—"
+LOWER_IS_BETTER = frozenset({"optimality gap"})
+
+
+def overview(comparison: Comparison, suite: str, rule: str) -> Table:
+    """Tasks by methods, by one rule."""
+    methods = comparison.methods_of(suite)
+    rows = []
+    for task in comparison.suites[suite]:
+        spreads = [comparison.spread(method, task, rule) for method in methods]
+        rows.append(cells(f"{task} ({comparison.score_name(task)})", *_near_best(spreads)))
+    note = f"Score by the rule “{rule}”: {SPREAD}; bold: at least {NEAR_BEST:.0%} of the best mean of the task."
+    return Table(f"{suite}-scores", f"{suite}: {rule}", ("task", *methods), tuple(rows), note)
+
+
+def by_rule(comparison: Comparison, task: str) -> Table:
+    """One task: methods by rules."""
+    rules = [rule for rule in comparison.rules if any(comparison.spread(m, task, rule) for m in comparison.methods)]
+    methods = [name for name in comparison.methods if comparison.on(name, task)]
+    rows = [
+        cells(method, *(Cell(_spread(comparison.spread(method, task, rule))) for rule in rules)) for method in methods
+    ]
+    note = f"{comparison.score_name(task).capitalize()}, {SPREAD}. Every column is a rule for a run's final score."
+    return Table(f"task-{task.replace('/', '_')}", task, ("method", *rules), tuple(rows), note)
+
+
+def aggregates(found: Aggregates, rule: str) -> Table:
+    """Methods by statistics over all tasks of a suite."""
+    suite, names = found.scores, list(STATISTICS)
+    best = {
+        name: (min if name in LOWER_IS_BETTER else max)(by[name].value for by in found.statistics.values())
+        for name in (names if found.statistics else [])
+    }
+    rows = [
+        cells(
+            f"{method} ({counted(len(suite.scores[method]), 'seed')})",
+            *(Cell(_interval(by[name]), by[name].value == best[name]) for name in names),
+        )
+        for method, by in found.statistics.items()
+    ]
+    remarks = "".join(f" Left out: {remark}." for remark in suite.remarks)
+    tasks = f"{counted(len(suite.tasks), 'task')} ({', '.join(suite.tasks)})"
+    note = f"Over {tasks}, rule “{rule}”; in points, {INTERVAL}.{remarks}"
+    return Table(f"{suite.suite}-aggregates", f"{suite.suite}: all tasks", ("method", *names), tuple(rows), note)
+
+
+def improvement(found: Aggregates) -> Table:
+    """How probably the method of the row is better than that of the column."""
+    methods = list(found.scores.scores)
+    rows = [cells(x, *("" if x == y else _interval(found.improvement[x, y]) for y in methods)) for x in methods]
+    note = (
+        f"Probability in percent that a run of the row's method beats one of the column's, mean over tasks, {INTERVAL}."
+    )
+    suite = found.scores.suite
+    return Table(f"{suite}-improvement", f"{suite}: probability of improvement", ("", *methods), tuple(rows), note)
+
+
+def published(comparison: Comparison, scores: Iterable[PublishedScore], rule: str) -> Table:
+    """What the papers report for the compared tasks, and beside it our mean where all of its tasks were run."""
+    tasks = {run.task for run in comparison.runs}
+    rows = [
+        cells(score.group, score.method, score.text, _ours(comparison, score, rule), score.setting, score.source)
+        for score in scores
+        if tasks.intersection(score.tasks)
+    ]
+    note = (
+        f"Ours by the rule “{rule}”, mean over tasks and seeds. Published runs had their own budget, networks and "
+        "simulator: they are context, not a test."
+    )
+    header = ("tasks", "method", "published", "ours", "setting", "source")
+    return Table("published", "Published numbers", header, tuple(rows), note)
+
+
+def _ours(comparison: Comparison, score: PublishedScore, rule: str) -> str:
+    found = []
+    for method, runs in comparison.methods.items():
+        spreads = [comparison.spread(method, task, rule) for task in score.tasks]
+        if runs[0].agent == score.agent and None not in spreads:
+            found.append(f"{method}: {sum(spread.mean for spread in spreads) / len(spreads):.1f}")
+    return "; ".join(found) or MISSING
+
+
+def left_out(runs: Sequence[LeftOut]) -> Table:
+    """Run directories that do not count."""
+    rows = [cells(str(run.path), run.reason) for run in runs]
+    return Table("left-out", "Runs left out", ("run", "reason"), tuple(rows), "None of these enters any number above.")
+
+
+def provenance(comparison: Comparison) -> Table:
+    """What made each run."""
+    rows = [
+        cells(method, run.task, str(run.seed), str(run.path), run.dataset[:12], run.made_with)
+        for method, runs in comparison.methods.items()
+        for run in runs
+    ]
+    return Table("runs", "Runs", ("method", "task", "seed", "run", "dataset", "made with"), tuple(rows))
+
+
+def _near_best(spreads: Sequence[ScoreSpread | None]) -> list[Cell]:
+    best = max((spread.mean for spread in spreads if spread is not None), default=math.nan)
+    return [
+        Cell(_spread(spread), spread is not None and spread.mean >= best - (1 - NEAR_BEST) * abs(best))
+        for spread in spreads
+    ]
+
+
+def _spread(spread: ScoreSpread | None) -> str:
+    if spread is None:
+        return MISSING
+    deviation = "" if math.isnan(spread.std) else f" ± {spread.std:.1f}"
+    return f"{spread.mean:.1f}{deviation} ({spread.seeds})"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

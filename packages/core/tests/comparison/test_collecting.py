@@ -1,0 +1,193 @@
+"""Which runs count: finished ones, one per method, task and seed; everything else is named with the reason."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from offlow_core.comparison.collecting import NoRunsError, Source, collect, without_repetitions
+from offlow_core.comparison.methods import named_methods
+from offlow_core.comparison.run_record import read_run
+from offlow_core.training.run_directory import RunDirectory
+
+
+def reasons(folder: Path) -> dict[str, str]:
+    _, left_out = collect([Source(folder)])
+    return {run.path.name: run.reason for run in left_out}
+
+
+def test_a_record_is_what_the_files_say(make_run):
+    path = make_run(
+        "fac", "cube-single-play-singletask-v0", 3, selected={"offline-selected": 55.0}, agent_options={"alpha": 2}
+    )
+    run = read_run(path)
+    assert (run.task, run.suite, run.agent, run.seed) == ("cube-single-play-singletask-task2-v0", "ogbench", "fac", 3)
+    assert run.steps.tolist() == [100, 200, 300]
+    assert run.scores.tolist() == [10, 20, 60]
+    assert run.seconds.tolist() == [2, 4, 6]  # 100 steps at 50 per second
+    assert run.selected == {"offline-selected": 55.0}
+    assert (run.total_steps, run.dataset) == (300, "a" * 64)
+    assert run.semantics == {"suite": "ogbench", "success_timing": "pre"}
+    assert run.options["agent.alpha"] == 2
+    assert "save_dir" not in run.options
+    assert run.versions == {"offlow-core": "0.1.0", "offlow-fac": "0.1.0"}
+
+
+def test_time_before_the_first_step_counts(make_run):
+    path = make_run(rate=None)
+    run = RunDirectory.open(path)
+    for step, rate in ((-99, 50.0), (0, 10.0), (300, 100.0)):  # a preparing phase: 1 step, then 99
+        run.log_timing(step, {"updates_per_s": rate})
+    assert read_run(path).seconds == pytest.approx([0.02 + 9.9 + n for n in (1, 2, 3)])
+
+
+@pytest.mark.parametrize("state", ["interrupted", "running"])
+def test_unfinished_runs_are_left_out(make_run, tmp_path, state):
+    path = make_run(state=state)
+    expected = {"interrupted": "interrupted", "running": "killed before its end"}[state]
+    assert reasons(tmp_path) == {path.name: f"{expected}; continue with --resume {path}"}
+
+
+def test_a_failed_run_says_what_failed(make_run, tmp_path):
+    path = make_run()
+    RunDirectory.open(path).set_status("failed", error=ValueError("critic_loss is nan"))
+    assert "ValueError: critic_loss is nan" in reasons(tmp_path)[path.name]
+
+
+def test_a_run_that_goes_on_is_not_called_killed(make_run, tmp_path):
+    path = make_run(state="running")
+    with RunDirectory.open(path) as run:
+        run.claim()
+        assert "still running" in reasons(tmp_path)[path.name]
+
+
+def test_a_run_killed_by_a_signal_is_named(tmp_path):
+    program = (
+        "import sys, time; from pathlib import Path; from offlow_core.training.run_directory import RunDirectory\n"
+        "run = RunDirectory.create(Path(sys.argv[1]), 't', 'a', 0, {'env_name': 't'}, {})\n"
+        "print(run.path, flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE, text=True)
+    name = Path(child.stdout.readline().strip()).name
+    assert "still running" in reasons(tmp_path)[name]
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    time.sleep(0.1)
+    assert "killed before its end" in reasons(tmp_path)[name]
+
+
+@pytest.mark.parametrize("name", ["config.json", "manifest.json", "status.json", "eval.csv", "timing.csv"])
+@pytest.mark.parametrize("damage", ["cut", "empty", "binary", "missing"])
+def test_damaged_runs_are_named_and_never_a_crash(make_run, tmp_path, name, damage):
+    path = make_run(seed=1)
+    good = make_run(seed=2)
+    file = path / name
+    content = file.read_bytes()
+    match damage:
+        case "cut":
+            file.write_bytes(content[: len(content) // 2])
+        case "empty":
+            file.write_bytes(b"")
+        case "binary":
+            file.write_bytes(b"\xff\x00\x93" * 50)
+        case "missing":
+            file.unlink()
+    records, left_out = collect([Source(tmp_path)])
+    kept = [run.path for run in records[None]]
+    assert good in kept
+    whole = name == "timing.csv"  # without times a run is still whole
+    assert (path in kept) == whole
+    if not whole:
+        assert [(run.path, run.reason != "") for run in left_out] == [(path, True)]
+
+
+def test_files_of_another_layout_are_named(make_run, tmp_path):
+    path = make_run()
+    (path / "manifest.json").write_text(json.dumps({"format": 7}))
+    assert "made by another version" in reasons(tmp_path)[path.name]
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ("step,score\n100,nan\n", "no numbers"),
+        ("step,score\n100,inf\n", "no numbers"),
+        ("step,score\n200,1.0\n100,2.0\n", "do not increase"),
+        ("step,return\n100,1.0\n", "never evaluated"),
+        ("step,score\n", "no scores"),
+    ],
+)
+def test_scores_that_cannot_be_used(make_run, tmp_path, table, reason):
+    path = make_run()
+    (path / "eval.csv").write_text(table)
+    assert reason in reasons(tmp_path)[path.name]
+
+
+def test_a_run_is_read_once_even_if_named_twice(make_run, tmp_path):
+    path = make_run()
+    records, _ = collect([Source(path), Source(tmp_path), Source(tmp_path, "again")])
+    assert [run.path for runs in records.values() for run in runs] == [path]
+
+
+@pytest.mark.parametrize("folder", [".", "missing"])
+def test_no_runs_are_an_error(tmp_path, folder):
+    with pytest.raises(NoRunsError):
+        collect([Source(tmp_path / folder)])
+
+
+def test_a_name_may_stand_before_the_path(tmp_path):
+    (tmp_path / "a=b").mkdir()
+    assert Source.parse("ours=runs/x") == Source(Path("runs/x"), "ours")
+    assert Source.parse(str(tmp_path / "a=b")) == Source(tmp_path / "a=b")
+
+
+def test_the_same_seed_twice_is_never_averaged(make_run, tmp_path):
+    old, new = make_run(scores=[1.0]), make_run(scores=[2.0])
+    records, _ = collect([Source(tmp_path)])
+    kept, left_out = without_repetitions(named_methods(records))
+    assert [run.path for run in kept["fac"]] == [new]
+    assert [run.path for run in left_out] == [old]
+    assert left_out[0].reason == f"the same method, task and seed (0) as {new}, which is newer"
+
+
+def test_runs_of_an_older_version_are_left_out_unless_allowed(make_run, tmp_path):
+    old, new = make_run(seed=0, version="0.9.0"), make_run(seed=1, version="0.10.0")
+    records, _ = collect([Source(tmp_path)])
+    kept, left_out = without_repetitions(named_methods(records))
+    assert [run.path for run in kept["fac"]] == [new]
+    assert [(run.path, "offlow-fac 0.9.0" in run.reason) for run in left_out] == [(old, True)]
+    kept, left_out = without_repetitions(named_methods(records), mix_versions=True)
+    assert len(kept["fac"]) == 2
+    assert not left_out
+
+
+def test_a_damaged_later_evaluation_is_named(make_run, tmp_path):
+    path = make_run()
+    (path / "evaluations").mkdir()
+    (path / "evaluations" / "policy.json").write_text('{"rule": "x"')
+    assert "damaged" in reasons(tmp_path)[path.name]
+
+
+@pytest.mark.slow
+def test_ten_thousand_runs_load_in_seconds(make_run, tmp_path):
+    first = make_run()
+    for seed in range(1, 10_000):
+        copy = first.with_name(f"{seed}-x")
+        copy.mkdir()
+        for file in first.iterdir():
+            if file.is_file():
+                os.link(file, copy / file.name)
+        (copy / "config.json").unlink()
+        config = json.loads((first / "config.json").read_text()) | {"seed": seed}
+        (copy / "config.json").write_text(json.dumps(config))
+    start = time.perf_counter()
+    records, left_out = collect([Source(tmp_path)])
+    assert len(records[None]) == 10_000
+    assert not left_out
+    assert time.perf_counter() - start < 30

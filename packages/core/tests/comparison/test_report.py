@@ -1,0 +1,141 @@
+"""What `offlow compare` prints and `offlow report` writes."""
+
+import csv
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from offlow_core.command import main
+from offlow_core.comparison.table import Table, cells, csv_text, latex, markdown
+
+ONE, TWO = (f"cube-single-play-singletask-task{n}-v0" for n in (1, 2))
+
+
+@pytest.fixture
+def runs(make_run, tmp_path):
+    """Two methods on two tasks, two seeds each, and a run that does not count."""
+    for agent, gain in (("fac", 1.0), ("fql", 0.5)):
+        for task in (ONE, TWO):
+            for seed in (0, 1):
+                make_run(agent, task, seed, (0.0, 40 * gain, (80 + seed) * gain))
+    make_run("dac", state="interrupted")
+    return tmp_path / "runs"
+
+
+def test_compare_prints_tables_and_names_what_is_left_out(runs, capsys):
+    main(["compare", str(runs)])
+    out, err = capsys.readouterr()
+    assert f"| {ONE} (success) | **80.5 ± 0.7 (2)** | 40.2 ± 0.4 (2) |" in out
+    assert "| fac (2 seeds) | **80.5 [80.0, 81.0]** |" in out
+    assert "| fac |  | 100.0 [100.0, 100.0] |" in out
+    assert "1 run left out:" in err
+    assert "interrupted; continue with --resume" in err
+
+
+@pytest.mark.parametrize("kind", ["csv", "latex"])
+def test_compare_in_other_formats(runs, capsys, kind):
+    main(["compare", str(runs), "--format", kind])
+    out = capsys.readouterr().out
+    expected = {"csv": "task,fac,fql\n", "latex": "\\toprule\ntask & fac & fql \\\\"}
+    assert expected[kind] in out
+
+
+def test_compare_by_another_rule(runs, capsys):
+    main(["compare", str(runs), "--rule", "mean", "--last_k", "2", "--tasks", "*task1*"])
+    out = capsys.readouterr().out
+    assert "rule “mean of last 2”" in out
+    assert "60.2 ± 0.4 (2)" in out
+    assert TWO not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name runs to compare"),
+        (["missing"], "missing is no folder"),
+        (["{runs}", "--rule", "median"], "no run has a score by the rule 'median'; there are: last, "),
+        (["{runs}", "--tasks", "nothing"], "no run is left to compare"),
+        (["{runs}", "--last_k", "0"], "last_k must be at least 1"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(runs, words, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", *(word.format(runs=runs) for word in words)])
+    assert message in str(ended.value) + capsys.readouterr().err
+    assert ended.value.code != 0
+
+
+def test_incomparable_runs_end_the_command(runs, make_run, capsys):
+    make_run("sac", ONE, total_steps=9)
+    with pytest.raises(SystemExit, match="steps of training: 300"):
+        main(["compare", str(runs)])
+    main(["compare", str(runs), "--allow", "budget"])
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.links, self.text = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.links += [value for name, value in attributes if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_report_writes_everything(runs, tmp_path, capsys):
+    out = tmp_path / "out"
+    main(["report", str(runs), "--out", str(out), "--title", "Cubes & <more>"])
+    assert capsys.readouterr().out.startswith(str(out / "report.html"))
+    names = {path.name for path in out.rglob("*") if path.is_file()}
+    assert names >= {"report.html", "report.md", "report.tex", "ogbench-scores.csv", "ogbench-aggregates.csv"}
+    assert names >= {"ogbench-curves.png", "ogbench-aggregates.png", "ogbench-profiles.png", "left-out.csv", "runs.csv"}
+    page = _Page()
+    page.feed((out / "report.html").read_text())
+    assert page.links == ["#left-out"]  # nothing is fetched
+    assert "Cubes & <more>" in page.text
+    with (out / "tables" / "ogbench-scores.csv").open() as file:
+        assert next(csv.DictReader(file))["fql"] == "40.2 ± 0.4 (2)"
+    text = (out / "report.md").read_text()
+    assert all((out / line.split("(")[1][:-1]).is_file() for line in text.splitlines() if line.startswith("!["))
+
+
+def test_the_same_runs_give_the_same_report(runs, tmp_path):
+    for name in ("a", "b"):
+        main(["report", str(runs), "--out", str(tmp_path / name)])
+    for first in (tmp_path / "a").rglob("*.*"):
+        assert first.read_bytes() == (tmp_path / "b" / first.relative_to(tmp_path / "a")).read_bytes(), first.name
+
+
+def test_comparing_imports_no_backend_and_no_simulator(runs):
+    program = (
+        "import sys; from offlow_core.command import main; main(['compare', sys.argv[1]]); "
+        "assert not {'jax', 'torch', 'mujoco', 'gymnasium_robotics'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program, runs], check=True, capture_output=True)
+
+
+class TestTable:
+    table = Table("t", "100% & more", ("a_b", "x|y"), (cells("50%", "é ± 1"), cells("#1", "{~}")), "A $ note")
+
+    def test_markdown(self):
+        assert markdown(self.table) == (
+            "### 100% & more\n\n| a_b | x\\|y |\n| --- | --- |\n| 50% | é ± 1 |\n| #1 | {~} |\n\nA $ note\n"
+        )
+
+    def test_csv(self):
+        assert csv_text(self.table) == "a_b,x|y\n50%,é ± 1\n#1,{~}\n"
+
+    def test_latex_escapes_what_it_gives_a_meaning(self):
+        text = latex(self.table)
+        assert r"\caption{100\% \& more. A \$ note}" in text
+        assert r"a\_b & x|y \\" in text
+        assert r"50\% & é $\pm$ 1 \\" in text
+        assert r"\#1 & \{\textasciitilde{}\} \\" in text
+
+    def test_a_row_of_another_length_is_refused(self):
+        with pytest.raises(ValueError, match="expected 2 cells, got 1"):
+            Table("t", "", ("a", "b"), (cells("1"),))
