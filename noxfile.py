@@ -78,6 +78,22 @@ def slow(session: nox.Session, package: str, extra: str) -> None:
     session.run("pytest", "-m", "slow", folder, *session.posargs, success_codes=[0, 5])
 
 
+@nox.session(requires=["resolve"])
+def compare(session: nox.Session) -> None:
+    """Every agent of every package trained for a moment by `offlow reproduce`, and put side by side by `offlow report`.
+
+    Each package trains in an environment of its own, `.venvs/<package>`; the report is left in the session's folder.
+    """
+    sync(session, "--package", "offlow-core")
+    session.chdir(session.create_tmp())
+    data = "data/pointmaze-medium-navigate-v0.npz"  # where the study looks for it
+    if not Path(data).exists():
+        session.run("offlow", "data", "collect", "pointmaze-medium-navigate", "--episodes", "2", "--out", data)
+    study = str(ROOT / "comparisons" / "every_agent.toml")
+    session.run("offlow", "reproduce", study, "--out", "sweep", *session.posargs)
+    session.run("offlow", "report", "sweep", "--out", "report")
+
+
 @nox.session(venv_backend="none")
 def pin(session: nox.Session) -> None:
     """Rewrite the exact pins in pyproject.toml from a fresh resolution; `-- --keep` only adds what is missing."""

@@ -19,7 +19,7 @@ from toy_jobs import (
 from offlow_core.sweeps.attempt import ELSEWHERE, FAILED, FINISHED, INTERRUPTED, UNUSABLE
 from offlow_core.sweeps.job_folder import JobFolder
 
-SLOWLY = "--agent.pause_s=0.1"
+SLOWLY = "--agent.pause_s=0.25"
 
 
 @pytest.fixture(scope="module")

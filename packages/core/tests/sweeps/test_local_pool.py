@@ -91,7 +91,8 @@ def test_an_attempt_that_was_killed_is_queued_again_so_many_times(tmp_path):
 def test_stopping_asks_and_killing_insists(tmp_path, monkeypatch):
     monkeypatch.setattr("offlow_core.sweeps.engines.local.INSISTING_S", 0.5)
     pool = LocalPool(room(workers=2), retries=2)
-    slow = f"{sys.executable} -c 'import signal, time; signal.signal(15, lambda *_: None); print(1); time.sleep(60)'"
+    deaf = "import signal, time; signal.signal(15, lambda *_: None); print(1, flush=True); time.sleep(60)"
+    slow = f"{sys.executable} -c '{deaf}'"
     launches = [
         launch(tmp_path, name, "exec sleep 60" if name == "asked" else f"exec {slow}") for name in ("asked", "deaf")
     ]

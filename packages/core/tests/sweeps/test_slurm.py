@@ -41,7 +41,7 @@ def test_an_array_of_jobs(environments, tmp_path):
 
 @linux
 def test_a_worker_that_was_killed_loses_nothing(environments, tmp_path):
-    expected, folder = toy_folder(tmp_path, name="expected"), toy_folder(tmp_path, "--agent.pause_s=0.1")
+    expected, folder = toy_folder(tmp_path, name="expected"), toy_folder(tmp_path, "--agent.pause_s=0.4")
     launch = make_launch(folder, environments / "toy" / "bin" / "toy", retries=0, threads=1)
     engine = SlurmArray(tmp_path / "slurm", {}, cluster="local")
     engine.start([launch])
@@ -56,7 +56,7 @@ def test_a_worker_that_was_killed_loses_nothing(environments, tmp_path):
 @linux
 def test_a_job_is_queued_again_at_its_time_limit(environments, tmp_path):
     """submitit's warning, which Slurm sends before the end of a job's time."""
-    folder = toy_folder(tmp_path, "--agent.pause_s=0.1")
+    folder = toy_folder(tmp_path, "--agent.pause_s=0.4")
     engine = SlurmArray(tmp_path / "slurm", {}, cluster="local")
     engine.start([make_launch(folder, environments / "toy" / "bin" / "toy", retries=0, threads=1)])
     wait_until(lambda: steps_reached(folder) >= 2)

@@ -25,6 +25,8 @@ from offlow_core.training.stopping import StopRequest
 FINISHED, FAILED, UNUSABLE, ELSEWHERE, INTERRUPTED = 0, 1, 2, 75, 130
 """Exit statuses."""
 POLL_S = 0.1
+UNBUFFERED = {"PYTHONUNBUFFERED": "1"}
+"""So that the log has what a program printed before it was killed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,7 +112,7 @@ class Attempts:
     def _start(self, words: Sequence[str], environment: dict[str, str], log: int) -> subprocess.Popen:
         return subprocess.Popen(
             end_with_parent.command(list(words)),
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, **UNBUFFERED},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
