@@ -46,7 +46,8 @@ def write_run(
         for i, score in enumerate(scores, start=1):
             run.log_eval(every * i, {"score": score, "return": score})
             if rate is not None:
-                run.log_timing(every * i, {"updates_per_s": rate})
+                run.log_timing(every * i, {"updates_per_s": rate, "training_s": every * i / rate})
+                run.log_timing(every * i, {"evaluation_s": 1.0})
         rules = {"last": scores[-1]} if scores else {}
         run.set_status(state, scores=rules | (selected or {}))
     return run.path

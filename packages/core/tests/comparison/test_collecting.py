@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from offlow_core.comparison.collecting import NoRunsError, Source, collect, without_repetitions
@@ -38,12 +40,16 @@ def test_a_record_is_what_the_files_say(make_run):
     assert run.versions == {"offlow-core": "0.1.0", "offlow-fac": "0.1.0"}
 
 
-def test_time_before_the_first_step_counts(make_run):
+def test_times_are_read_between_the_rows_that_have_one(make_run):
     path = make_run(rate=None)
     run = RunDirectory.open(path)
-    for step, rate in ((-99, 50.0), (0, 10.0), (300, 100.0)):  # a preparing phase: 1 step, then 99
-        run.log_timing(step, {"updates_per_s": rate})
-    assert read_run(path).seconds == pytest.approx([0.02 + 9.9 + n for n in (1, 2, 3)])
+    for step, values in ((0, {"training_s": 10.0}), (100, {"evaluation_s": 9.0}), (400, {"training_s": 50.0})):
+        run.log_timing(step, values)
+    assert read_run(path).seconds.tolist() == [20, 30, 40]
+
+
+def test_a_run_that_tells_no_time_is_still_whole(make_run):
+    assert np.isnan(read_run(make_run(rate=None)).seconds).all()
 
 
 @pytest.mark.parametrize("state", ["interrupted", "running"])
@@ -172,6 +178,58 @@ def test_a_damaged_later_evaluation_is_named(make_run, tmp_path):
     (path / "evaluations").mkdir()
     (path / "evaluations" / "policy.json").write_text('{"rule": "x"')
     assert "damaged" in reasons(tmp_path)[path.name]
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("status.json", {"started": None}),
+        ("status.json", {"scores": {"offline-selected": "x"}}),
+        ("status.json", {"scores": {"offline-selected": float("nan")}}),
+        ("status.json", {"scores": {"last": 61.0}}),
+        ("status.json", {"scores": {"best (online-selected)": 99.0}}),
+        ("config.json", {"seed": float("inf")}),
+        ("config.json", {"agent": {"agent_name": 5}}),
+        ("manifest.json", {"packages": {"offlow-core": 1.0}}),
+    ],
+)
+def test_values_that_make_no_sense_are_named(make_run, tmp_path, file, change):
+    path, good = make_run(seed=1), make_run(seed=2)
+    content = json.loads((path / file).read_text())
+    (path / file).write_text(json.dumps(content | change))
+    records, left_out = collect([Source(tmp_path)])
+    assert [run.path for run in records[None]] == [good]
+    assert [run.path for run in left_out] == [path]
+
+
+def test_nesting_without_end_is_named(make_run, tmp_path):
+    path = make_run()
+    (path / "manifest.json").write_text("[" * 100_000)
+    assert reasons(tmp_path)[path.name]
+
+
+def test_links_to_runs_count_and_circles_end(make_run, tmp_path):
+    path = make_run()
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "one").symlink_to(path)
+    (tmp_path / "links" / "circle").symlink_to(tmp_path / "links")
+    records, _ = collect([Source(tmp_path / "links")])
+    assert [run.path.resolve() for run in records[None]] == [path.resolve()]
+
+
+def test_a_copy_is_called_one(make_run, tmp_path):
+    path = make_run()
+    shutil.copytree(path, path.with_name("copy"))
+    records, _ = collect([Source(tmp_path)])
+    _, left_out = without_repetitions(named_methods(records))
+    assert len(left_out) == 1
+    assert "of which it is a copy" in left_out[0].reason
+
+
+@pytest.mark.parametrize("text", ["=runs", "ours="])
+def test_half_a_name_is_refused(text):
+    with pytest.raises(NoRunsError, match="NAME=FOLDER"):
+        Source.parse(text)
 
 
 @pytest.mark.slow

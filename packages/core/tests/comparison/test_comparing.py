@@ -14,6 +14,7 @@ from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.published import published_scores
 from offlow_core.comparison.summary import Comparison
 from offlow_core.suites import resolve
+from offlow_core.training.run_scores import final_scores
 
 ONE, TWO = (f"cube-single-play-singletask-task{n}-v0" for n in (1, 2))
 
@@ -57,6 +58,22 @@ class TestMethods:
         records, _ = collect([Source(ours, "ours"), Source(theirs)])
         assert list(named_methods(records)) == ["fac", "ours"]
 
+    def test_a_given_name_never_averages_different_agents(self, make_run, tmp_path):
+        for agent, seed in (("dac", 0), ("dbc", 1)):
+            make_run(agent, seed=seed)
+        records, _ = collect([Source(tmp_path, "ours")])
+        assert list(named_methods(records)) == ["ours dac", "ours dbc"]
+
+    def test_a_given_name_that_is_an_agents_never_averages_different_options(self, make_run, tmp_path):
+        wide, narrow = (make_run("fac", seed=i, agent_options={"width": 64 * (i + 1)}) for i in range(2))
+        records, _ = collect([Source(wide, "fac"), Source(narrow)])
+        assert list(named_methods(records)) == ["fac (width=128)", "fac (width=64)"]
+
+    def test_how_the_data_are_prepared_splits_a_method(self, make_run, tmp_path):
+        make_run("dac", seed=0, options={"d4rl_rules": "dac"})
+        make_run("dac", seed=1, options={"d4rl_rules": "fql"})
+        assert list(compare(tmp_path).methods) == ["dac (d4rl_rules=dac)", "dac (d4rl_rules=fql)"]
+
 
 class TestComparability:
     @pytest.mark.parametrize(
@@ -68,6 +85,7 @@ class TestComparability:
             ({"sha": "c" * 64}, "dataset", f"checksum of the dataset: {'a' * 12} (fac); {'c' * 12} (fql)"),
             ({"semantics": {"success_timing": "post"}}, "semantics", "success_timing: post (fql); pre (fac)"),
             ({"semantics": {"new": 1}}, "semantics", "new: 1 (fql); not recorded (fac)"),
+            ({"semantics": {"score": "return"}}, "semantics", "kind of score: return (fql); success (fac)"),
         ],
     )
     def test_differing_runs_of_a_task_are_refused_unless_allowed(self, make_run, tmp_path, other, kind, words):
@@ -106,6 +124,11 @@ def comparison(make_run, tmp_path) -> Comparison:
 
 
 class TestNumbers:
+    def test_a_mean_needs_its_evaluations_and_leaves_the_first_update_out(self):
+        steps, scores = np.array([1, 50, 100]), np.array([0.0, 4.0, 8.0])
+        assert final_scores(steps, scores, last_k=2)["mean of last 2"] == 6
+        assert "mean of last 3" not in final_scores(steps, scores, last_k=3)
+
     def test_every_rule_by_hand(self, comparison):
         spreads = {rule: comparison.spread("fac", ONE, rule) for rule in comparison.rules}
         assert spreads["last"].mean == 75
@@ -147,6 +170,8 @@ class TestNumbers:
         assert found.profiles["fac"].value[0] == 1
         again = aggregate(comparison.aggregated("ogbench", "last"), Bootstrap(resamples=100))
         assert again.statistics == found.statistics
+        there, back = found.improvement["fac", "fql"], found.improvement["fql", "fac"]
+        assert (back.low, back.high) == pytest.approx((1 - there.high, 1 - there.low))
 
     def test_a_curve_has_the_steps_that_all_its_runs_share(self, make_run, tmp_path):
         make_run("fac", scores=(1.0, 2.0, 3.0, 4.0), seed=0, every=100)
@@ -196,6 +221,17 @@ class TestTables:
         (other,) = [row for row in rows if row[0] == group and row[1] == "ReBRAC" and "table 2" in row[5]]
         assert other[3] == "—"
 
+    def test_published_numbers_stand_beside_runs_of_the_same_phases_and_options_only(self, make_run, tmp_path):
+        task = "cube-triple-play-singletask-task1-v0"
+        chunks = {"horizon_length": 5, "action_chunking": True, "actor_type": "distill-ddpg"}
+        make_run("acfql", task, agent_options=chunks, options={"online_steps": 9})
+        table = tables.published(compare(tmp_path), published_scores(), "last")
+        ours = {(row[1].text, row[4].text): row[3].text for row in table.rows}
+        end = "offline to online: then 1M environment steps"
+        assert ours["QC-FQL", end] == "acfql: 60.0"
+        assert ours["QC-FQL", "offline to online: 1M updates offline"] == "—"
+        assert ours["QC", end] == ours["FQL", end] == "—"
+
 
 def test_every_published_score_is_of_known_tasks_and_within_bounds():
     scores = published_scores()
@@ -203,6 +239,6 @@ def test_every_published_score_is_of_known_tasks_and_within_bounds():
     for score in scores:
         for task in score.tasks:
             resolve(task)
-        assert np.isfinite(score.score)
+        assert np.isfinite(float(score.score))
         assert score.source
         assert score.setting

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -77,6 +78,18 @@ def test_pointing_at_a_curve_shows_its_numbers(page):
     shown = page.locator("#curves .hoverlayer").first.text_content()
     assert "fac (2) : 80.5 [80.0, 81.0]" in shown
     assert "fql (2) : 40.3 [40.0, 40.5]" in shown
+
+
+def test_statistics_have_a_panel_each(page):
+    chart = page.locator("#suites .chart").first
+    chart.scroll_into_view_if_needed()
+    page.wait_for_function("chart => chart.data !== undefined", arg=chart.element_handle())
+    panels = chart.evaluate(
+        "chart => Object.entries(chart.layout).filter(([name]) => name.startsWith('xaxis'))"
+        ".map(([, axis]) => [axis.title.text, ...axis.domain])"
+    )
+    assert [name for name, *_ in panels] == ["IQM", "mean", "median", "optimality gap"]
+    assert all(end < start for (_, _, end), (_, start, _) in pairwise(panels))
 
 
 def test_a_method_can_be_left_out_everywhere(page):

@@ -29,7 +29,7 @@ def test_compare_prints_tables_and_names_what_is_left_out(runs, capsys):
     out, err = capsys.readouterr()
     assert f"| {ONE} (success) | **80.5 ± 0.7 (2)** | 40.2 ± 0.4 (2) |" in out
     assert "| fac (2 seeds) | **80.5 [80.0, 81.0]** |" in out
-    assert "| fac |  | 100.0 [100.0, 100.0] |" in out
+    assert "| fac |  | 100.0 |" in out
     assert "1 run left out:" in err
     assert "interrupted; continue with --resume" in err
 
@@ -56,6 +56,7 @@ def test_compare_by_another_rule(runs, capsys):
         ([], "name runs to compare"),
         (["missing"], "missing is no folder"),
         (["{runs}", "--rule", "median"], "no run has a score by the rule 'median'; there are: last, "),
+        (["{runs}", "--rule", ""], "no run has a score by the rule ''"),
         (["{runs}", "--tasks", "nothing"], "no run is left to compare"),
         (["{runs}", "--last_k", "0"], "last_k must be at least 1"),
     ],
@@ -101,6 +102,24 @@ def test_report_writes_everything(runs, tmp_path, capsys):
         assert next(csv.DictReader(file))["fql"] == "40.2 ± 0.4 (2)"
     text = (out / "report.md").read_text()
     assert all((out / line.split("(")[1][:-1]).is_file() for line in text.splitlines() if line.startswith("!["))
+
+
+def test_a_suite_without_anything_to_aggregate_says_why(make_run, tmp_path, capsys):
+    make_run("flow_t", "Hopper-v4", semantics={"suite": "gymnasium", "score": "return"})
+    main(["compare", str(tmp_path / "runs")])
+    assert "Nothing to aggregate. Left out: Hopper-v4: returns have no common scale." in capsys.readouterr().out
+
+
+def test_an_earlier_report_leaves_nothing_behind(runs, tmp_path):
+    main(["report", str(runs), "--out", str(tmp_path / "out")])
+    main(["report", str(runs), "--out", str(tmp_path / "out"), "--tasks", "*task1*"])
+    assert not list((tmp_path / "out").rglob("*task2*"))
+
+
+def test_a_report_that_cannot_be_written_says_so(runs, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="the report cannot be written to"):
+        main(["report", str(runs), "--out", str(tmp_path / "file")])
 
 
 def test_the_same_runs_give_the_same_report(runs, tmp_path):

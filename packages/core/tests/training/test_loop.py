@@ -32,7 +32,7 @@ def test_rows_are_written_at_multiples_and_at_the_ends_of_phases(uninterrupted):
         assert steps_of(run, "episodes") == [1, 1, 4, 4, 8, 8, 10, 10]
         evaluations = run.read("eval")
         assert evaluations["score"].tolist() == [50.0] * 4
-        assert set(run.read("timing")) == {"step", "updates_per_s", "evaluation_s"}
+        assert set(run.read("timing")) == {"step", "updates_per_s", "evaluation_s", "training_s"}
         assert not {"updates_per_s", "evaluation_s"} & (set(run.read("train")) | set(evaluations))
         # x after the update, and the held-out value of the same moment
         assert "validation/toy/loss" in run.read("train")

@@ -49,7 +49,7 @@ def test_a_comparison_sees_the_run_and_its_score(trained):
     evaluate(trained, "--episodes=4")
     run = read_run(trained)
     table = read_table(trained / "evaluations" / "policy-step10-seed0.csv")
-    rule = "offlow evaluate (policy after step 10, 4 episodes, seed 0)"
+    rule = "offlow evaluate (policy, last checkpoint, 4 episodes, seed 0)"
     assert run.selected == {rule: pytest.approx(100 * table["success"].mean())}
     assert run.total_steps == 10
     assert run.score == "success"

@@ -16,9 +16,9 @@ from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.report import Report, make_report
 from offlow_core.comparison.run_record import RunRecord
 from offlow_core.comparison.statistics import RESAMPLES
-from offlow_core.comparison.summary import LAST, Comparison
+from offlow_core.comparison.summary import Comparison
 from offlow_core.option_checks import OptionError, check
-from offlow_core.training.run_scores import LAST_K
+from offlow_core.training.run_scores import LAST, LAST_K
 from offlow_core.wording import counted
 
 MOST_REASONS = 10
@@ -57,12 +57,14 @@ def compared(options: ComparedRuns, title: str) -> Report:
         raise OptionError("name runs to compare: run directories, or folders with some below them, such as runs")
     groups, damaged = collect(map(Source.parse, options.runs), progress=sys.stderr.isatty())
     wanted = {name: [run for run in runs if _is_wanted(run, options)] for name, runs in groups.items()}
-    methods, repeated = without_repetitions(named_methods(wanted), mix_versions="versions" in options.allow)
+    named = named_methods(wanted)
+    methods, repeated = without_repetitions(named, mix_versions="versions" in options.allow)
     left_out = [*damaged, *repeated]
     _tell(left_out)
     if not methods:
         raise NoRunsError("no run is left to compare")
-    differences = require_comparable(methods, options.allow)
+    # Of all runs, so that which of two repetitions counts does not hide that they differ.
+    differences = require_comparable(named, options.allow)
     return make_report(
         Comparison(methods, options.last_k),
         title=title,

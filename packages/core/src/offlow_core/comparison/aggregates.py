@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import combinations
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from offlow_core.comparison.statistics import (
 from offlow_core.comparison.summary import SuiteScores
 
 THRESHOLDS = 101
+MOST_PAIRED = 20
+"""With more methods their pairs, which grow with the square, are left out."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,19 @@ def aggregate(suite: SuiteScores, bootstrap: Bootstrap) -> Aggregates:
             method: {name: estimate(scores, statistic, **how) for name, statistic in STATISTICS.items()}
             for method, scores in suite.scores.items()
         },
-        improvement={
-            (x, y): probability_of_improvement(suite.scores[x], suite.scores[y], **how)
-            for x, y in permutations(suite.scores, 2)
-        },
+        improvement=_improvements(suite.scores, bootstrap) if len(suite.scores) <= MOST_PAIRED else {},
         thresholds=thresholds,
         profiles={
             method: Profile(*performance_profile(scores, thresholds, **how)) for method, scores in suite.scores.items()
         },
     )
+
+
+def _improvements(scores: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> dict[tuple[str, str], Estimate]:
+    found = {}
+    for x, y in combinations(scores, 2):
+        how = {"seed": bootstrap.seed, "resamples": bootstrap.resamples}
+        better = probability_of_improvement(scores[x], scores[y], **how)
+        found[x, y] = better
+        found[y, x] = Estimate(1 - better.value, 1 - better.high, 1 - better.low)
+    return found

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -41,6 +42,8 @@ class Source:
         name, separator, path = text.partition("=")
         if Path(text).exists() or not separator:
             return cls(Path(text))
+        if not name or not path:
+            raise NoRunsError(f"expected FOLDER or NAME=FOLDER, got {text!r}")
         return cls(Path(path), name)
 
 
@@ -73,11 +76,21 @@ def _run_folders(root: Path) -> Iterator[Path]:
     """Run directories at or below `root`, in the order of their names; does not look into them any further."""
     if not root.is_dir():
         raise NoRunsError(f"{root} is no folder; name run directories, or folders that have some below them")
-    for folder, folders, files in os.walk(root):
+    visited = set()
+    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
+        place = os.path.realpath(folder)
+        if place in visited:  # a link that leads back
+            folders.clear()
+            continue
+        visited.add(place)
         folders.sort()
         if STATUS in files or TRACES.intersection(files) or "checkpoints" in folders:
             folders.clear()
             yield Path(folder)
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise NoRunsError(f"{error.filename} cannot be read: {error.strerror}; leave it out or make it readable")
 
 
 def without_repetitions(
@@ -94,7 +107,8 @@ def without_repetitions(
             if record.versions != newest and not mix_versions:
                 reason = f"made with {_words(record.versions)}; others of {name} with {_words(newest)}"
             elif same is not None:
-                reason = f"the same method, task and seed ({record.seed}) as {same.path}, which is newer"
+                relation = "of which it is a copy" if same.started == record.started else "which is newer"
+                reason = f"the same method, task and seed ({record.seed}) as {same.path}, {relation}"
             else:
                 chosen[record.task, record.seed] = record
                 continue

@@ -18,7 +18,10 @@ KINDS: Mapping[str, Facts] = MappingProxyType(
         },
         "budget": lambda run: {"steps of training": run.total_steps},
         "dataset": lambda run: {"checksum of the dataset": run.dataset},
-        "semantics": lambda run: {f"the suite's {name}": value for name, value in run.semantics.items()},
+        "semantics": lambda run: {
+            "kind of score": run.score,
+            **{f"the suite's {name}": value for name, value in run.semantics.items()},
+        },
     }
 )
 """What is compared, by the word that allows it to differ."""

@@ -40,7 +40,7 @@ def draw(report: "Report", folder: Path) -> list[Path]:
         curves = [curve for curve in report.curves if curve.task in tasks]
         if curves:
             made.append(_curves(report, suite, curves, methods, folder / f"{suite}-curves.png"))
-    for item in report.aggregates:
+    for item in (item for item in report.aggregates if item.statistics):
         made.append(_intervals(item, methods, folder / f"{item.scores.suite}-aggregates.png"))
         made.append(_profiles(item, methods, folder / f"{item.scores.suite}-profiles.png"))
     return made

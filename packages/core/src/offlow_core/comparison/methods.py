@@ -8,7 +8,9 @@ from typing import Any
 from offlow_core.comparison.run_record import RunRecord
 from offlow_core.suites.options import SuiteOptions
 
-NO_PART_OF_A_METHOD = frozenset(field.name for field in fields(SuiteOptions)) | {
+PREPARATION = frozenset({"d4rl_rules", "minari_keeps_cut_off_ends", "frame_stack"})
+"""Options of the suites that decide how an algorithm gets the data, which no checksum of files tells."""
+NO_PART_OF_A_METHOD = (frozenset(field.name for field in fields(SuiteOptions)) - PREPARATION) | {
     "agent.agent_name",
     "compile",
     "device",
@@ -29,14 +31,19 @@ def named_methods(groups: Mapping[str | None, Sequence[RunRecord]]) -> dict[str,
     `groups` are runs by a given name; those without (None) are called as their agent, with the values of options in
     which runs of this agent on one task differ. So runs with different options are never averaged.
     """
-    methods: dict[str, list[RunRecord]] = defaultdict(list)
+    stems: dict[str, list[RunRecord]] = defaultdict(list)
     for given, records in groups.items():
-        for agent, runs in _by(records, lambda run: run.agent).items():
-            varied = _varied_options(runs)
-            for run in runs:
-                details = ", ".join(f"{_short(name, varied)}={_text(run.options.get(name))}" for name in varied)
-                stem = given or agent
-                methods[f"{stem} ({details})" if details else stem].append(run)
+        several = len({run.agent for run in records}) > 1
+        for run in records:
+            stems[run.agent if given is None else f"{given} {run.agent}" if several else given].append(run)
+    methods: dict[str, list[RunRecord]] = defaultdict(list)
+    for stem, runs in stems.items():
+        varied = _varied_options(runs)
+        agents = {run.agent for run in runs}
+        for run in runs:
+            details = [f"{_short(name, varied)}={_text(run.options.get(name))}" for name in varied]
+            details = [run.agent, *details] if len(agents) > 1 else details
+            methods[f"{stem} ({', '.join(details)})" if details else stem].append(run)
     return dict(sorted(methods.items()))
 
 

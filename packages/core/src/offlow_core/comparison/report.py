@@ -17,6 +17,10 @@ from offlow_core.files import atomic_file
 FORMATS: Mapping[str, Callable[[Table], str]] = {"markdown": markdown, "csv": csv_text, "latex": latex}
 
 
+class ReportError(UserError, OSError):
+    """A folder that cannot be written to."""
+
+
 class UnknownRuleError(UserError, ValueError):
     """A rule by which no run has a score."""
 
@@ -29,7 +33,7 @@ class Report:
     comparison: Comparison
     rule: str
     aggregates: Sequence[Aggregates]
-    """One per suite that has something to aggregate."""
+    """One per suite; without statistics where there is nothing to aggregate."""
     curves: Sequence[MethodCurve]
     left_out: Sequence[LeftOut]
     differences: Sequence[str]
@@ -43,8 +47,8 @@ class Report:
             found.append(tables.overview(self.comparison, suite, self.rule))
             for item in self.aggregates:
                 if item.scores.suite == suite:
-                    found += [tables.aggregates(item, self.rule), tables.improvement(item)]
-        return [table for table in found if table.rows]
+                    found += [tables.aggregates(item, self.rule), *tables.improvement(item)]
+        return [table for table in found if table.rows or table.note]
 
     @property
     def detail_tables(self) -> list[Table]:
@@ -65,12 +69,8 @@ def make_report(
     differences: Sequence[str],
 ) -> Report:
     """Take all statistics; UnknownRuleError where no run has a score by `rule`."""
-    matching = [name for name in comparison.rules if name == rule] or [
-        name for name in comparison.rules if name.startswith(rule)
-    ]
-    if not matching:
-        raise UnknownRuleError(f"no run has a score by the rule {rule!r}; there are: {', '.join(comparison.rules)}")
-    found = [aggregate(comparison.aggregated(suite, matching[0]), bootstrap) for suite in comparison.suites]
+    rule = _matching(comparison.rules, rule)
+    found = [aggregate(comparison.aggregated(suite, rule), bootstrap) for suite in comparison.suites]
     curves = [
         drawn
         for names in comparison.suites.values()
@@ -81,18 +81,40 @@ def make_report(
     return Report(
         title=title,
         comparison=comparison,
-        rule=matching[0],
-        aggregates=[item for item in found if item.statistics],
+        rule=rule,
+        aggregates=found,
         curves=curves,
         left_out=left_out,
         differences=differences,
     )
 
 
+def _matching(rules: Sequence[str], wanted: str) -> str:
+    """The rule of this name, or the only one that begins so."""
+    found = [name for name in rules if name == wanted] or [name for name in rules if wanted and name.startswith(wanted)]
+    if not found:
+        raise UnknownRuleError(f"no run has a score by the rule {wanted!r}; there are: {', '.join(rules)}")
+    if len(found) > 1:
+        raise UnknownRuleError(f"several rules begin with {wanted!r}: {', '.join(found)}; give one in full")
+    return found[0]
+
+
 def write_report(report: Report, folder: Path) -> Path:
-    """Write the page, the same as Markdown, LaTeX and CSV, and the figures; the page's path."""
-    (folder / "tables").mkdir(parents=True, exist_ok=True)
-    (folder / "figures").mkdir(exist_ok=True)
+    """Write the page, the same as Markdown, LaTeX and CSV, and the figures; the page's path.
+
+    Tables and figures of an earlier report in the folder are removed. A ReportError says why it cannot be written.
+    """
+    try:
+        for name, suffix in (("tables", "*.csv"), ("figures", "*.png")):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for earlier in (folder / name).glob(suffix):
+                earlier.unlink()
+        return _write_files(report, folder)
+    except OSError as error:
+        raise ReportError(f"the report cannot be written to {folder}: {error}") from error
+
+
+def _write_files(report: Report, folder: Path) -> Path:
     everything = report.main_tables + report.detail_tables
     pictures = figures.draw(report, folder / "figures")
     _write(folder / "report.md", _as_markdown(report, everything, [path.relative_to(folder) for path in pictures]))

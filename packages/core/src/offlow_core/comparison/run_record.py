@@ -14,7 +14,7 @@ from offlow_core.errors import UserError
 from offlow_core.suites import canonical_name
 from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
-from offlow_core.training.run_scores import final_scores
+from offlow_core.training.run_scores import BEST, LAST, LAST_K, final_scores, mean_rule
 
 RETURN = "return"
 """Name of the score of tasks without a reference: their scores have no common scale, so they are not aggregated."""
@@ -72,13 +72,13 @@ def read_run(path: Path) -> RunRecord:
     except UnusableRunError:
         raise
     except UserError as error:
-        raise UnusableRunError(str(error).removeprefix(f"{path}: ")) from error
+        raise UnusableRunError(str(error).removeprefix(str(path)).removeprefix(": ").strip()) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UnusableRunError(
             f"its files are not laid out as this version writes them ({type(error).__name__}: {error}); "
             "it was made by another version, or changed by hand"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError) as error:
         raise UnusableRunError(f"damaged: {error}") from error
 
 
@@ -96,32 +96,32 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
     config, manifest = run.config, run.manifest
     irrelevant = RunOptions.changeable.union(manifest.get("changeable", ()))
     steps, scores = _evaluations(run)
-    reported = status.get("scores", {})
-    if reported.get("last", scores[-1]) != scores[-1]:
-        raise UnusableRunError(
-            f"damaged: eval.csv ends with the score {scores[-1]:g} of step {steps[-1]}, but the run reported "
-            f"{reported['last']:g} when it finished"
-        )
+    reported, computed = _numbers(status.get("scores", {})), final_scores(steps, scores)
+    for rule in (LAST, BEST):
+        if not math.isclose(reported.get(rule, computed[rule]), computed[rule], rel_tol=1e-9, abs_tol=1e-9):
+            raise UnusableRunError(
+                f"damaged: by eval.csv its score is {computed[rule]:g} ({rule}), but when it finished it reported "
+                f"{reported[rule]:g}"
+            )
     semantics = manifest["semantics"]
-    selected = {rule: value for rule, value in reported.items() if rule not in final_scores(scores)}
-    selected |= _evaluated_later(run.path)
+    selected = {rule: value for rule, value in reported.items() if rule not in (LAST, BEST, mean_rule(LAST_K))}
     return RunRecord(
         path=run.path,
-        task=_named(config["env_name"]),
-        suite=semantics["suite"],
-        agent=config["agent"]["agent_name"],
+        task=_named(_text(config["env_name"])),
+        suite=_text(semantics["suite"]),
+        agent=_text(config["agent"]["agent_name"]),
         seed=int(config["seed"]),
         options={name: value for name, value in flattened(config) if name not in irrelevant},
-        score=semantics.get("score", "success"),
+        score=_text(semantics.get("score", "success")),
         steps=steps,
         scores=scores,
         seconds=_training_seconds(run, steps),
-        selected=selected,
-        started=status["started"],
+        selected=selected | _evaluated_later(run.path),
+        started=_text(status["started"]),
         total_steps=int(manifest.get("total_steps", steps[-1])),
-        dataset=_checksum(manifest["dataset"]),
+        dataset=_text(_checksum(manifest["dataset"])),
         semantics=dict(flattened({k: v for k, v in semantics.items() if k not in ("dataset_rules", "score")})),
-        versions={name: text for name, text in manifest["packages"].items() if name.startswith("offlow-")},
+        versions={name: _text(text) for name, text in manifest["packages"].items() if name.startswith("offlow-")},
         made_with=_made_with(manifest),
     )
 
@@ -143,18 +143,25 @@ def _evaluations(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
 def _evaluated_later(path: Path) -> dict[str, float]:
     """Scores that `offlow evaluate` has left in the run."""
     found = [json.loads(file.read_bytes()) for file in sorted((path / "evaluations").glob("*.json"))]
-    return {record["rule"]: float(record["score"]) for record in found}
+    return _numbers({record["rule"]: record["score"] for record in found})
+
+
+def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Scores by rule, all finite."""
+    found = {str(rule): float(score) for rule, score in scores.items()}
+    for rule, score in found.items():
+        if not math.isfinite(score):
+            raise UnusableRunError(f"its score by the rule {rule!r} is {score}")
+    return found
 
 
 def _training_seconds(run: RunDirectory, steps: np.ndarray) -> np.ndarray:
-    """Seconds [n] of training, evaluations left out, before each step [n]."""
+    """Seconds [n] of training until each step [n], without evaluations; those of all seeds that trained together."""
     table = run.read("timing")
-    if "updates_per_s" not in table or len(table["step"]) == 0:
+    known = np.isfinite(table.get("training_s", np.zeros(0)))
+    if not known.any():
         return np.full(len(steps), math.nan)
-    logged = table["step"]
-    began = min(0, int(logged[0]) - 1)  # preparing phases have negative steps
-    passed = np.cumsum(np.diff(logged, prepend=began) / table["updates_per_s"])
-    return np.interp(steps, np.concatenate([[began], logged]), np.concatenate([[0.0], passed]))
+    return np.interp(steps, table["step"][known], table["training_s"][known])
 
 
 def _checksum(dataset: Mapping[str, Any]) -> str:
@@ -168,6 +175,12 @@ def _made_with(manifest: Mapping[str, Any]) -> str:
     revision = "no revision" if git is None else git["revision"][:12] + (", changed" if git["dirty"] else "")
     packages = ", ".join(f"{name} {text}" for name, text in manifest["packages"].items())
     return f"{revision}; {manifest['device']}; {manifest['platform']}; Python {manifest['python']}; {packages}"
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value!r}")
+    return value
 
 
 def flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

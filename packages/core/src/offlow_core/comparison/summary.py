@@ -9,8 +9,6 @@ from offlow_core.comparison.run_record import RETURN, RunRecord
 from offlow_core.training.run_scores import final_scores
 from offlow_core.wording import counted
 
-LAST = "last"
-
 
 @dataclass(frozen=True)
 class ScoreSpread:
@@ -60,7 +58,7 @@ class Comparison:
 
     def scores_of(self, run: RunRecord) -> dict[str, float]:
         """A run's final score by the name of the rule."""
-        return final_scores(run.scores, self.last_k) | dict(run.selected)
+        return final_scores(run.steps, run.scores, self.last_k) | dict(run.selected)
 
     def on(self, method: str, task: str) -> list[RunRecord]:
         """The runs of a method on a task."""

@@ -1,11 +1,13 @@
 """The tables of a comparison."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 
-from offlow_core.comparison.aggregates import Aggregates
+from offlow_core.comparison.aggregates import MOST_PAIRED, Aggregates
 from offlow_core.comparison.collecting import LeftOut
 from offlow_core.comparison.published import PublishedScore
+from offlow_core.comparison.run_record import RunRecord
 from offlow_core.comparison.statistics import LEVEL, STATISTICS, Estimate
 from offlow_core.comparison.summary import Comparison, ScoreSpread
 from offlow_core.comparison.table import Cell, Table, cells
@@ -15,6 +17,8 @@ NEAR_BEST = 0.95
 SPREAD = "mean ± standard deviation over seeds (number of seeds)"
 INTERVAL = f"{LEVEL:.0%} interval by stratified bootstrap over seeds"
 MISSING = "—"
+UNSAFE = r"[^\w.-]"
+"""What a file's name and a label of LaTeX should not have."""
 LOWER_IS_BETTER = frozenset({"optimality gap"})
 
 
@@ -37,7 +41,7 @@ def by_rule(comparison: Comparison, task: str) -> Table:
         cells(method, *(Cell(_spread(comparison.spread(method, task, rule))) for rule in rules)) for method in methods
     ]
     note = f"{comparison.score_name(task).capitalize()}, {SPREAD}. Every column is a rule for a run's final score."
-    return Table(f"task-{task.replace('/', '_')}", task, ("method", *rules), tuple(rows), note)
+    return Table(f"task-{re.sub(UNSAFE, '_', task)}", task, ("method", *rules), tuple(rows), note)
 
 
 def aggregates(found: Aggregates, rule: str) -> Table:
@@ -56,19 +60,26 @@ def aggregates(found: Aggregates, rule: str) -> Table:
     ]
     remarks = "".join(f" Left out: {remark}." for remark in suite.remarks)
     tasks = f"{counted(len(suite.tasks), 'task')} ({', '.join(suite.tasks)})"
-    note = f"Over {tasks}, rule “{rule}”; in points, {INTERVAL}.{remarks}"
+    if found.statistics:
+        note = f"Over {tasks}, rule “{rule}”; in points, {INTERVAL} (none for a single seed).{remarks}"
+    else:
+        note = f"Nothing to aggregate.{remarks}"
+    if len(found.statistics) > MOST_PAIRED:
+        note += f" Probabilities of improvement are left out: there are more than {MOST_PAIRED} methods."
     return Table(f"{suite.suite}-aggregates", f"{suite.suite}: all tasks", ("method", *names), tuple(rows), note)
 
 
-def improvement(found: Aggregates) -> Table:
-    """How probably the method of the row is better than that of the column."""
+def improvement(found: Aggregates) -> list[Table]:
+    """How probably the method of the row is better than that of the column; no table where no two were compared."""
+    if not found.improvement:
+        return []
     methods = list(found.scores.scores)
     rows = [cells(x, *("" if x == y else _interval(found.improvement[x, y]) for y in methods)) for x in methods]
     note = (
-        f"Probability in percent that a run of the row's method beats one of the column's, mean over tasks, {INTERVAL}."
+        f"How probably, in percent, a run of the row's method beats one of the column's; mean over tasks, {INTERVAL}."
     )
     suite = found.scores.suite
-    return Table(f"{suite}-improvement", f"{suite}: probability of improvement", ("", *methods), tuple(rows), note)
+    return [Table(f"{suite}-improvement", f"{suite}: probability of improvement", ("", *methods), tuple(rows), note)]
 
 
 def published(comparison: Comparison, scores: Iterable[PublishedScore], rule: str) -> Table:
@@ -88,17 +99,26 @@ def published(comparison: Comparison, scores: Iterable[PublishedScore], rule: st
 
 
 def _ours(comparison: Comparison, score: PublishedScore, rule: str) -> str:
+    """Means of our methods that are the published one and were run on all of its tasks."""
     found = []
     for method, runs in comparison.methods.items():
         spreads = [comparison.spread(method, task, rule) for task in score.tasks]
-        if runs[0].agent == score.agent and None not in spreads:
-            found.append(f"{method}: {sum(spread.mean for spread in spreads) / len(spreads):.1f}")
+        known = [spread.mean for spread in spreads if spread is not None]
+        if all(_is_published(run, score) for run in runs) and len(known) == len(spreads):
+            found.append(f"{method}: {sum(known) / len(known):.1f}")
     return "; ".join(found) or MISSING
+
+
+def _is_published(run: RunRecord, score: PublishedScore) -> bool:
+    """Whether a run is of the published method and has been through the same phases."""
+    online = bool(run.options.get("online_steps", 0))
+    same_options = all(str(run.options.get(name)) == value for name, value in score.options)
+    return run.agent == score.agent and same_options and score.phase == ("online" if online else "offline")
 
 
 def left_out(runs: Sequence[LeftOut]) -> Table:
     """Run directories that do not count."""
-    rows = [cells(str(run.path), run.reason) for run in runs]
+    rows = [cells(str(run.path), " ".join(run.reason.split())) for run in runs]
     return Table("left-out", "Runs left out", ("run", "reason"), tuple(rows), "None of these enters any number above.")
 
 
@@ -128,4 +148,6 @@ def _spread(spread: ScoreSpread | None) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
+    if estimate.low == estimate.high == estimate.value:
+        return f"{100 * estimate.value:.1f}"
     return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

@@ -67,6 +67,8 @@ class TrainingLoop:
         self.end = learner.phases[-1].last_step
         self.step = self.origin
         self.evaluation_s = 0.0
+        self.training_s = 0.0
+        """Seconds of updates and of what prepares them, of all processes that have worked on the run."""
         self._checkpoint_s, self._saved_step = time.monotonic(), self.origin - 1
         self._is_over = False
 
@@ -86,6 +88,8 @@ class TrainingLoop:
             raise OptionError(f"the run is at step {self.step}, beyond the {self.end} steps asked for")
         self._learner.load_state_arrays([state.arrays for state in states])
         self._forget_after(self.step)
+        times = self.members[0].run.read("timing").get("training_s", np.zeros(1))
+        self.training_s = float(np.nanmax(times, initial=0.0))
 
     def _newest_common(self) -> list[Checkpoint] | None:
         """Every member's checkpoint of one step; None if one of them was never saved.
@@ -116,7 +120,7 @@ class TrainingLoop:
                 if self.step >= phase.last_step or self._is_over:
                     continue
                 progress.set_phase(f"{phase.name} (starting)")
-                if self._learner.enter(phase):
+                if self._enter(phase):
                     self._run_phase(phase, stop, progress)
                     if self.step == phase.last_step < self.end:
                         self._save_checkpoint()  # before anything that a second process could come to use
@@ -131,6 +135,12 @@ class TrainingLoop:
                     raise StoppedError(f"stopped by {stop.reason} after step {self.step}")
             self._save_checkpoint(permanent=True)
 
+    def _enter(self, phase: Phase) -> bool:
+        start_s = time.monotonic()
+        has_work = self._learner.enter(phase)
+        self.training_s += time.monotonic() - start_s
+        return has_work
+
     def _run_phase(self, phase: Phase, stop: StopRequest, progress: Progress) -> None:
         pacer, starting = Pacer(), True
         while self.step < phase.last_step:
@@ -138,7 +148,8 @@ class TrainingLoop:
             remaining = self._next_event(phase) - self.step
             steps = pacer.run(lambda n: self._learner.advance(self.step, n), remaining)
             self.step += steps
-            rate = steps / (time.monotonic() - start_s)
+            elapsed_s = time.monotonic() - start_s
+            self.training_s += elapsed_s
             metrics = self._learner.metrics()
             self._check_finite(metrics)
             if starting:
@@ -147,7 +158,7 @@ class TrainingLoop:
                 progress.update(self.step - self.origin)
             starting = False
             if self._is_due(self._settings.log_interval, phase):
-                self._log(metrics, rate)
+                self._log(metrics, steps / elapsed_s)
             if self._evaluates_now(phase):
                 is_extra = not self._is_due(self._settings.eval_interval, phase)
                 progress.set_score(self._evaluate(progress, is_extra=is_extra))
@@ -199,7 +210,7 @@ class TrainingLoop:
         held_out = self._learner.validation_metrics(self.step)
         for member, values, validation in zip(self.members, metrics, held_out, strict=True):
             member.logger.log("train", self.step, {**values, **validation})
-            member.logger.log("timing", self.step, {"updates_per_s": rate})
+            member.logger.log("timing", self.step, {"updates_per_s": rate, "training_s": self.training_s})
 
     def _evaluate(self, progress: Progress, *, is_extra: bool) -> dict[str, float]:
         start_s = time.monotonic()
@@ -222,7 +233,7 @@ class TrainingLoop:
         self.evaluation_s += elapsed_s
         progress.leave_out(elapsed_s)
         for member in self.members:
-            member.logger.log("timing", self.step, {"evaluation_s": elapsed_s})
+            member.logger.log("timing", self.step, {"evaluation_s": elapsed_s, "training_s": self.training_s})
         return {"score": float(np.mean(scores))}
 
     def record_video(self, index: int, path: Path, episodes: int) -> None:
@@ -241,6 +252,7 @@ class TrainingLoop:
             raise DivergedError(f"a parameter is not finite at step {self.step}; {self._advice()}")
         for i, member in enumerate(self.members):
             arrays = self._learner.state_arrays(i)
+            member.logger.log("timing", self.step, {"training_s": self.training_s})  # for `resume`
             member.run.checkpoints.save(self.step - self.origin, arrays, {"step": self.step}, permanent=permanent)
         self._checkpoint_s, self._saved_step = time.monotonic(), self.step
 

@@ -1,7 +1,7 @@
 """Evaluating a policy that a run has saved."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,8 +104,8 @@ def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algori
     target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
     records = _play(saved.policy(settings.policy), task, settings, target)
     means = summarise(records)
-    name = f"{EVALUATED} ({settings.policy} after step {step}, {len(records)} episodes, seed {settings.seed})"
-    path = _write(target, step, records, {"rule": name, "score": task.score.of_means(means)})
+    path = _write(target, step, records)
+    write_json(target.with_suffix(".json"), {"rule": _rule(settings, step), "score": task.score.of_means(means)})
     scores = task.score.of(np.array([record.row()[task.score.column] for record in records]))
     error = scores.std() / np.sqrt(len(scores))
     return "\n".join(
@@ -117,12 +117,20 @@ def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algori
     )
 
 
-def _write(target: Path, step: int, records: Sequence[EpisodeRecord], summary: Mapping[str, str | float]) -> Path:
-    """Each episode's record as a table, whose path this is, and the summary, which comparisons read."""
+def _rule(settings: EvaluateOptions, step: int) -> str:
+    """What the score is called in comparisons: equal for runs that were evaluated alike."""
+    checkpoint = "last checkpoint" if settings.checkpoint is None else f"step {step}"
+    elsewhere = "" if settings.environment is None else f", in {settings.environment}"
+    conditions = f"{settings.policy}, {checkpoint}, {settings.episodes} episodes, seed {settings.seed}{elsewhere}"
+    return f"{EVALUATED} ({conditions})"
+
+
+def _write(target: Path, step: int, records: Sequence[EpisodeRecord]) -> Path:
+    """Each episode's record as a table; its path. What was known of an earlier evaluation of this name is gone."""
+    for suffix in (".csv", ".json"):
+        target.with_suffix(suffix).unlink(missing_ok=True)
     path = target.with_suffix(".csv")
-    path.unlink(missing_ok=True)
     Table(path).append(step, [record.row() for record in records])
-    write_json(target.with_suffix(".json"), summary)
     return path
 
 

@@ -181,7 +181,8 @@ def finish(
     picture = plot_run(run, score=task.score, phases=loop.phase_starts)
     if options.video_episodes > 0:
         loop.record_video(index, run.path / "episodes.mp4", options.video_episodes)
-    scores = final_scores(run.read("eval").get("score", np.zeros(0)))
+    evaluations = run.read("eval")
+    scores = final_scores(evaluations["step"], evaluations.get("score", np.zeros(0)))
     if scores:
         scores |= selection.scores(run, task.score)
     scores |= training_return(run)

@@ -51,9 +51,7 @@ def _data(report: "Report") -> dict[str, Any]:
                     {
                         "method": curve.method,
                         "seeds": curve.seeds,
-                        **{
-                            name: _numbers(getattr(curve, name)) for name in ("steps", "seconds", "mean", "low", "high")
-                        },
+                        **{name: _numbers(getattr(curve, name)) for name in CURVE},
                     }
                     for curve in report.curves
                     if curve.task == task
@@ -76,13 +74,14 @@ def _data(report: "Report") -> dict[str, Any]:
                 },
             }
             for item in report.aggregates
+            if item.statistics
         ],
     }
 
 
 def _numbers(values: np.ndarray) -> list[float | None]:
     """JSON has no NaN."""
-    return [None if math.isnan(value) else round(float(value), 6) for value in values]
+    return [None if not math.isfinite(value) else round(float(value), 6) for value in values]
 
 
 def _script_text(data: dict[str, Any]) -> str:

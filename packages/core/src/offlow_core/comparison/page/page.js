@@ -53,7 +53,7 @@ function drawStatistics(chart, suite) {
   const traces = names.map((name, i) => {
     const found = methods.map((method) => suite.statistics[method][name]);
     return {
-      type: "scatter", mode: "markers", x: found.map((f) => f[0]), y: methods, xaxis: `x${i + 1}`, yaxis: "y",
+      type: "scatter", mode: "markers", x: found.map((f) => f[0]), y: methods, xaxis: i ? `x${i + 1}` : "x", yaxis: "y",
       marker: { size: 10, color: methods.map((method) => looks.get(method).colour) },
       error_x: { type: "data", symmetric: false, array: found.map((f) => f[2] - f[0]), arrayminus: found.map((f) => f[0] - f[1]) },
       customdata: found.map((f) => [f[1], f[2]]),
@@ -62,7 +62,7 @@ function drawStatistics(chart, suite) {
   });
   const width = 1 / Math.max(names.length, 1);
   const axes = Object.fromEntries(names.map((name, i) => [
-    `xaxis${i + 1}`, { title: { text: name }, domain: [i * width + 0.02, (i + 1) * width - 0.02], gridcolor: "#eee" },
+    i ? `xaxis${i + 1}` : "xaxis", { title: { text: name }, domain: [i * width + 0.02, (i + 1) * width - 0.02], gridcolor: "#eee" },
   ]));
   Plotly.react(chart, traces, {
     ...layout(`${suite.name}: statistics over all tasks, 95% intervals`, "", ""), ...axes, hovermode: "closest",

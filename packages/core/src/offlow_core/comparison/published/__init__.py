@@ -18,7 +18,12 @@ class PublishedScore:
     method: str
     agent: str
     """The agent of this project that is the same algorithm; empty: none is."""
-    score: float
+    options: tuple[tuple[str, str], ...]
+    """Values that options of the agent must have to be it."""
+    phase: str
+    """offline; online: after both phases; before: of a run with both, before the second."""
+    score: str
+    """As printed."""
     spread: str
     """Deviation as printed; empty: none."""
     setting: str
@@ -27,15 +32,13 @@ class PublishedScore:
     @property
     def text(self) -> str:
         """Score and deviation as they were printed."""
-        return f"{self.score:g} ± {self.spread}" if self.spread else f"{self.score:g}"
+        return f"{self.score} ± {self.spread}" if self.spread else self.score
 
 
 @cache
 def published_scores() -> tuple[PublishedScore, ...]:
     """All that is known, paper by paper."""
-    found = sorted(
-        (file for file in files(__name__).iterdir() if file.name.endswith(".csv")), key=lambda file: file.name
-    )
+    found = [file for file in files(__name__).iterdir() if file.name.endswith(".csv")]
     return tuple(
         _score(**row)
         for file in sorted(found, key=lambda file: file.name)
@@ -43,5 +46,6 @@ def published_scores() -> tuple[PublishedScore, ...]:
     )
 
 
-def _score(tasks: str, score: str, **others: str) -> PublishedScore:
-    return PublishedScore(group=tasks, tasks=tuple(expand_braces(tasks)), score=float(score), **others)
+def _score(tasks: str, options: str, **others: str) -> PublishedScore:
+    values = tuple((name, value) for name, _, value in (word.partition("=") for word in options.split()))
+    return PublishedScore(group=tasks, tasks=tuple(expand_braces(tasks)), options=values, **others)
