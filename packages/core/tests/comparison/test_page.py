@@ -80,6 +80,18 @@ def test_pointing_at_a_curve_shows_its_numbers(page):
     assert "fql (2) : 40.3 [40.0, 40.5]" in shown
 
 
+def test_names_are_shown_as_they_are(browser, make_run, tmp_path):
+    make_run()
+    main(["report", f"a<b>&c={tmp_path / 'runs'}", "--out", str(tmp_path / "out")])
+    page = browser.new_page()
+    page.goto((tmp_path / "out" / "report.html").as_uri())
+    assert lines(page, ONE) == ["a&lt;b>&amp;c (1)"]
+    label = page.locator("#suites .chart .ytick text").first
+    label.scroll_into_view_if_needed()
+    assert label.text_content() == "a<b>&c"
+    page.close()
+
+
 def test_statistics_have_a_panel_each(page):
     chart = page.locator("#suites .chart").first
     chart.scroll_into_view_if_needed()

@@ -115,6 +115,8 @@ class FqlConfig(JointConfig):
 class FacOptions(BalancedOptions, ImageOptions):
     """Options of one FAC run."""
 
+    changeable: ClassVar[frozenset[str]] = BalancedOptions.changeable | {"behaviour_flow_cache"}
+
     preset: Preset = "none"
     """Published settings of the task as defaults, offline or with online fine-tuning."""
     epoch_flow_proxy: int = 250

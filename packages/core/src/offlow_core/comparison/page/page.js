@@ -17,8 +17,11 @@ const layout = (title, x, y) => ({
   yaxis: { title: { text: y, font: { size: 11 } }, gridcolor: "#eee", zeroline: false },
 });
 
+// Plotly reads labels as HTML.
+const literal = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+
 // Names with many options would cover the chart that is pointed at.
-const short = (name) => name.length > 40 ? `${name.slice(0, 39)}…` : name;
+const short = (name) => literal(name.length > 40 ? `${name.slice(0, 39)}…` : name);
 
 // A line with a band around it, as two traces; the band takes no part in hovering.
 function lineAndBand(method, x, line, low, high, text) {
@@ -44,7 +47,7 @@ function drawCurves(chart, task) {
     ));
   const label = axis === "steps" ? "steps" : "seconds of training";
   const nothing = traces.length ? [] : [{ text: "nothing to show", showarrow: false, xref: "paper", yref: "paper", x: 0.5, y: 0.5 }];
-  Plotly.react(chart, traces, { ...layout(task.name, label, task.score), annotations: nothing }, config);
+  Plotly.react(chart, traces, { ...layout(literal(task.name), label, task.score), annotations: nothing }, config);
 }
 
 function drawStatistics(chart, suite) {
@@ -53,7 +56,7 @@ function drawStatistics(chart, suite) {
   const traces = names.map((name, i) => {
     const found = methods.map((method) => suite.statistics[method][name]);
     return {
-      type: "scatter", mode: "markers", x: found.map((f) => f[0]), y: methods, xaxis: i ? `x${i + 1}` : "x", yaxis: "y",
+      type: "scatter", mode: "markers", x: found.map((f) => f[0]), y: methods.map(literal), xaxis: i ? `x${i + 1}` : "x", yaxis: "y",
       marker: { size: 10, color: methods.map((method) => looks.get(method).colour) },
       error_x: { type: "data", symmetric: false, array: found.map((f) => f[2] - f[0]), arrayminus: found.map((f) => f[0] - f[1]) },
       customdata: found.map((f) => [f[1], f[2]]),
