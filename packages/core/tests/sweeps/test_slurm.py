@@ -40,7 +40,18 @@ def test_an_array_of_jobs(environments, tmp_path):
 
 
 @linux
-def test_a_worker_that_was_killed_loses_nothing(environments, tmp_path):
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_worker_that_was_killed_loses_nothing(environments, tmp_path, in_background):
+    if in_background:  # as what a shell starts with & inherits it
+        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        kill_and_go_on(environments, tmp_path)
+    finally:
+        if in_background:
+            signal.signal(signal.SIGINT, previous)
+
+
+def kill_and_go_on(environments: Path, tmp_path: Path) -> None:
     expected, folder = toy_folder(tmp_path, name="expected"), toy_folder(tmp_path, "--agent.pause_s=0.4")
     launch = make_launch(folder, environments / "toy" / "bin" / "toy", retries=0, threads=1)
     engine = SlurmArray(tmp_path / "slurm", {}, cluster="local")

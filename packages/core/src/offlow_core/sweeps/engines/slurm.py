@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ class SlurmArray:
         import submitit
 
         try:
-            with self._executor.batch():
+            with _interruptible(), self._executor.batch():
                 here = str(Path.cwd())
                 jobs = [self._executor.submit(AttemptCommand(one.words, one.environment, here)) for one in launches]
         except (submitit.core.utils.FailedJobError, OSError) as error:
@@ -111,6 +112,23 @@ class SlurmArray:
         while self._is_local and not all(job.done() for job in self.jobs.values()):
             time.sleep(POLL_S)
         self.jobs = {}
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Let processes that are started meanwhile listen to SIGINT, by which submitit ends the jobs of this machine.
+
+    A shell's background programs, and what they start, ignore it otherwise.
+    """
+    previous = signal.getsignal(signal.SIGINT)
+    if previous != signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _status(job: Any) -> int:
