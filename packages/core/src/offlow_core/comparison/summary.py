@@ -52,9 +52,8 @@ class Comparison:
 
     @property
     def rules(self) -> list[str]:
-        """All rules by which some run has a score; those that every run has first."""
-        names = dict.fromkeys(rule for run in self.runs for rule in self.scores_of(run))
-        return list(names)
+        """All rules by which some run has a score."""
+        return list(dict.fromkeys(rule for run in self.runs for rule in self.scores_of(run)))
 
     def scores_of(self, run: RunRecord) -> dict[str, float]:
         """A run's final score by the name of the rule."""

@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from offlow_core.claim import claim
 from offlow_core.sweeps import end_with_parent
-from offlow_core.sweeps.claim import claim
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.job_folder import JobFolder
 from offlow_core.sweeps.job_log import JobLog

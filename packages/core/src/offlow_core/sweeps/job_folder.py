@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from offlow_core.claim import is_claimed
 from offlow_core.files import write_json
-from offlow_core.sweeps.claim import is_claimed
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.job import Job, difference
 from offlow_core.sweeps.job_runs import JobRuns, mean_score, read_runs

@@ -1,22 +1,21 @@
 """A run is a directory: configuration, manifest, status, tables and checkpoints of one training run."""
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import socket
-import time
 import traceback
 import weakref
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain, count
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
+from offlow_core.claim import claim, is_claimed
 from offlow_core.errors import UserError
 from offlow_core.files import write_json
 from offlow_core.training.checkpoints import CheckpointFolder
@@ -157,9 +156,8 @@ class RunDirectory:
         if self._claim is not None:
             return
         # A lock of the operating system, because a process number alone may by now belong to another program.
-        descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        if not _lock(descriptor, fcntl.LOCK_EX, patience_s=0.5):
-            os.close(descriptor)
+        descriptor = claim(self.path / "lock", patience_s=0.5)
+        if descriptor is None:
             status = self.status
             raise RunDirectoryError(
                 f"{self.path} is being written by process {status['pid']} on {status['host']}; wait for it or stop it"
@@ -168,11 +166,7 @@ class RunDirectory:
 
     def is_in_use(self) -> bool:
         """Whether a live process has claimed the run; a run "running" and not in use was killed."""
-        path = self.path / "lock"
-        if not path.exists():
-            return False
-        with path.open("rb") as file:
-            return not _lock(file, fcntl.LOCK_SH, patience_s=0)
+        return is_claimed(self.path / "lock")
 
     def close(self) -> None:
         """Give the claim up."""
@@ -246,20 +240,6 @@ def _made(path: Path) -> bool:
     except FileExistsError:
         return False
     return True
-
-
-def _lock(file: int | BinaryIO, kind: int, patience_s: float) -> bool:
-    """Whether the lock was to be had; patience outlasts a reader who asks whether the run is in use."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.02)
-        else:
-            return True
 
 
 def _describe(error: BaseException) -> dict[str, str]:
