@@ -4,18 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from offlow_core.nested import flattened
 from offlow_core.sweeps.errors import SweepError
 
 
-def flat_options(values: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, str]:
+def flat_options(values: Mapping[str, Any], where: str) -> dict[str, str]:
     """Option name -> text; TOML makes tables of dotted names (`agent.lr = 1`), which become dotted names again."""
-    found: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= flat_options(value, where, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = _text(value, f"{where}: {prefix}{name}")
-    return found
+    return {name: _text(value, f"{where}: {name}") for name, value in flattened(values)}
 
 
 def read_settings(words: Sequence[str], option: str) -> dict[str, str]:
