@@ -9,7 +9,7 @@ import nox
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "tests"]
+nox.options.sessions = ["lint", "types", "tests"]
 
 # uv reads no pip settings: pass on local wheels that pip is configured with (a CPU build of PyTorch, for example).
 if "UV_FIND_LINKS" not in os.environ and os.environ.get("PIP_FIND_LINKS"):
@@ -54,6 +54,13 @@ def lint(session: nox.Session) -> None:
     sync(session, "--only-group", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(requires=["resolve"])
+def types(session: nox.Session) -> None:
+    """Annotations of all packages against each other and against the libraries in use."""
+    sync(session, "--all-packages", "--group", "types")
+    session.run("ty", "check", "--python", session.virtualenv.location)
 
 
 @nox.session(requires=["resolve"])

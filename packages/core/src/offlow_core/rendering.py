@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 from offlow_core.errors import UserError
 
@@ -13,6 +14,11 @@ _INSTALL_HINT = (
 
 class RenderingError(UserError, RuntimeError):
     """Images are needed, but OpenGL does not work here."""
+
+
+def render_arguments(render_mode: str | None) -> dict[str, Any]:
+    """Keyword arguments for `gymnasium.make`: not every environment takes a `render_mode`."""
+    return {} if render_mode is None else {"render_mode": render_mode}
 
 
 def choose_gl_backend() -> None:

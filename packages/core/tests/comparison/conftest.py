@@ -24,6 +24,7 @@ def write_run(
     agent_options: dict[str, Any] | None = None,
     semantics: dict[str, Any] | None = None,
     version: str = "0.1.0",
+    core: str = "0.1.0",
     sha: str = "a" * 64,
     total_steps: int | None = None,
     selected: dict[str, float] | None = None,
@@ -33,7 +34,7 @@ def write_run(
     config = {"env_name": task, "seed": seed, "save_dir": str(root), "eval_interval": every, "eval_episodes": 5}
     config |= {"agent": {"agent_name": agent, **(agent_options or {})}, **(options or {})}
     manifest = {
-        "packages": {"offlow-core": "0.1.0", f"offlow-{agent}": version, "numpy": "2.4.6"},
+        "packages": {"offlow-core": core, f"offlow-{agent}": version, "numpy": "2.4.6"},
         "git": {"revision": "0123456789abcdef", "dirty": False},
         "python": "3.11.7",
         "platform": "Linux",

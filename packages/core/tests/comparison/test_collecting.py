@@ -15,6 +15,8 @@ import pytest
 from offlow_core.comparison.collecting import NoRunsError, Source, collect, without_repetitions
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.run_record import read_run
+from offlow_core.sweeps.job import Job
+from offlow_core.sweeps.job_folder import JobFolder
 from offlow_core.training.run_directory import RunDirectory
 
 
@@ -171,6 +173,32 @@ def test_runs_of_an_older_version_are_left_out_unless_allowed(make_run, tmp_path
     kept, left_out = without_repetitions(named_methods(records), mix_versions=True)
     assert len(kept["fac"]) == 2
     assert not left_out
+
+
+def test_methods_of_an_older_core_are_left_out_whole(make_run, tmp_path):
+    old, new = make_run("fac", core="0.1.0"), make_run("dac", core="0.2.0")
+    records, _ = collect([Source(tmp_path)])
+    kept, left_out = without_repetitions(named_methods(records))
+    assert [run.path for runs in kept.values() for run in runs] == [new]
+    assert [(run.path, run.reason) for run in left_out] == [
+        (old, "made with offlow-core 0.1.0; others with offlow-core 0.2.0")
+    ]
+    assert set(without_repetitions(named_methods(records), mix_versions=True)[0]) == {"dac", "fac"}
+
+
+def test_jobs_of_a_sweep_that_have_no_run_are_named(make_run, tmp_path):
+    jobs = {name: Job(name, "fac", "fac", ("--env_name=maze",), (0,)) for name in ("begun", "failed", "waiting")}
+    folders = {name: JobFolder.in_sweep(tmp_path, job) for name, job in jobs.items()}
+    for folder in folders.values():
+        folder.write()
+    (folders["failed"].path / "log.txt").write_text("=== offlow: attempt 1\nno GPU\n=== offlow: attempt 1; it failed\n")
+    make_run().rename(folders["begun"].path / "run")
+    assert reasons(tmp_path) == {
+        "failed": "no run directory; the job: failed: no GPU",
+        "waiting": "no run directory; the job was not started",
+    }
+    (folders["waiting"].path / "job.json").write_text("{")
+    assert "is no job" in reasons(tmp_path)["waiting"]
 
 
 def test_a_damaged_later_evaluation_is_named(make_run, tmp_path):

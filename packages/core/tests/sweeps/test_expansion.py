@@ -159,7 +159,9 @@ def test_wrong_selections(tmp_path, selection, message):
         jobs_of(tmp_path, **selection)
 
 
-@pytest.mark.parametrize("words", [["alpha"], ["=1"], ["a=1", "a=2"], ["a=1,,2"], ["a=1,1"]])
+@pytest.mark.parametrize(
+    "words", [["alpha"], ["=1"], ["a=1", "a=2"], ["a=1,,2"], ["a=1,1"], ["a=0.1,0.10"], ["a=1e-1,0.1"]]
+)
 def test_wrong_grids(words):
     with pytest.raises(SweepError, match="--grid"):
         read_grid(words)

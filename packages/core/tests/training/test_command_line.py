@@ -175,6 +175,20 @@ def test_resume_with_and_without_a_directory(line, resume):
     assert parse_line(line).resume == resume
 
 
+@pytest.mark.parametrize("words", ["--resume {run}", "--resume={run}", "--agent other --resume {run}"])
+def test_a_named_run_decides_about_the_agent(tmp_path, words):
+    (tmp_path / "config.json").write_text('{"agent": {"agent_name": "other", "beta": 3.0}}')
+    command = parse_line(words.format(run=tmp_path) + " --agent.beta 4")
+    assert (command.variant, command.options.agent.beta) == ("other", 4.0)
+    assert parse_line(f"--agent toy --resume {tmp_path}").variant == "toy"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"agent": 3}'])
+def test_a_run_that_tells_no_agent_leaves_the_usual_one(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    assert parse_line(f"--resume {tmp_path}").variant == "toy"
+
+
 def test_given_names_what_the_command_line_itself_set():
     command = parse_line("--resume --env known-v0 --preset=paper --agent toy --agent.alpha=1 --print_config")
     assert command.given == {"env_name", "preset", "agent.alpha"}

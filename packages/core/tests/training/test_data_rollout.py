@@ -75,10 +75,10 @@ def test_more_transitions_begin_with_the_same_ones():
 
 
 def test_actions_are_stored_in_units_of_their_bounds(tmp_path):
-    space = type(Corridor.action_space)(np.float32(-0.4), np.float32(0.8), (1,), np.float32)
+    bounds = np.float32([-0.4]), np.float32([0.8])
     rows = {name: np.zeros(3) for name in ("rewards", "terminals", "timeouts")}
     rows |= {name: np.zeros((3, 2)) for name in ("observations", "next_observations")}
-    recording = d4rl_recording({**rows, "actions": np.array([[-0.4], [0.2], [0.8]])}, space, tmp_path / "x.hdf5")
+    recording = d4rl_recording({**rows, "actions": np.array([[-0.4], [0.2], [0.8]])}, bounds, tmp_path / "x.hdf5")
     np.testing.assert_allclose(recording.actions[:, 0], [-1, 0, 1], atol=1e-6)
 
 

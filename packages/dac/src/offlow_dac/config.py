@@ -89,6 +89,13 @@ class DacConfig:
         """dac, or dbc without guidance, by which runs are kept apart."""
         return "dac" if self.use_guidance_loss else "dbc"
 
+    @property
+    def decay_steps(self) -> int:
+        """`lr_decay_steps`, which the options of a run have made a number."""
+        if self.lr_decay_steps is None:
+            raise ValueError("lr_decay_steps is None, those of the run: outside of a run's options it must be a number")
+        return self.lr_decay_steps
+
     def __post_init__(self) -> None:
         check_choices(self)
         check_positive(self, "T", "ddim_step", "batch_size", "actor_lr", "critic_lr", "clip_grad_norm")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -60,7 +60,7 @@ class Dac:
         return self._adam(self.config.critic_lr)
 
     def _adam(self, lr: float) -> optax.GradientTransformation:
-        decay = optax.cosine_decay_schedule(lr, self.config.lr_decay_steps)
+        decay = optax.cosine_decay_schedule(lr, self.config.decay_steps)
         return optax.chain(optax.clip_by_global_norm(self.config.clip_grad_norm), optax.adam(decay))
 
     def init(self, key: Array) -> DacState:
@@ -145,7 +145,7 @@ class Dac:
     def _update_critic(self, state: DacState, batch: Batch, noise: CriticNoise) -> tuple[DacState, Metrics]:
         gradients, parts = self.critic_gradients(state, batch, noise)
         steps, optimizer = self._critic_adam.update(gradients, state.critic_optimizer)
-        critic = optax.apply_updates(state.critic, steps)
+        critic = cast(dict, optax.apply_updates(state.critic, steps))
         target = moving_average(state.critic_target, critic, self.config.ema_tau)
         parts["critic_grad_norm"] = optax.tree.norm(gradients)
         return state._replace(critic=critic, critic_target=target, critic_optimizer=optimizer), parts
@@ -153,7 +153,7 @@ class Dac:
     def _update_actor(self, state: DacState, batch: Batch, noise: ActorNoise) -> tuple[DacState, Metrics]:
         gradients, parts = self.actor_gradients(state, batch, noise)
         steps, optimizer = self._actor_adam.update(gradients, state.actor_optimizer)
-        actor = optax.apply_updates(state.actor, steps)
+        actor = cast(dict, optax.apply_updates(state.actor, steps))
         parts["actor_grad_norm"] = optax.tree.norm(gradients)
         eta = self._dual_ascent(state, batch, noise, parts)
         target = self._slow_actor(state, actor)

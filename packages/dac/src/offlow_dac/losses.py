@@ -78,6 +78,8 @@ def ensemble_target(values: Array, config: DacConfig, uniforms: Array | None) ->
         return values.min(0)
     if config.q_tar == "convex":
         return config.rho * values.min(0) + (1 - config.rho) * values.max(0)
+    if uniforms is None:
+        raise ValueError(f"q_tar {config.q_tar} weights the critics at random: pass uniform draws [H, B]")
     return jnp.sum(uniforms / (uniforms.sum(0) + EPSILON) * values, 0)
 
 
@@ -173,6 +175,10 @@ def _guidance_loss(
     if not config.use_guidance_loss:
         return jnp.zeros(())
     if config.Q_guidance == "denoised":
+        if noise.prior is None or noise.z is None:
+            raise ValueError(
+                "Q_guidance denoised runs the reverse process: its noise needs prior [B, A] and z [T, B, A]"
+            )
         # Predicted actions are clipped here whatever `clip_sampler` says, and there is no dropout.
         actions = ddpm(network.noise, schedule, noise.prior, noise.z, clip=True)
         return -batch_mean(critic.values(actions), batch, axis=1) / (q_norm + EPSILON)

@@ -7,7 +7,7 @@ from typing import Any
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
-from offlow_dac.options import VARIANTS
+from offlow_dac.options import VARIANTS, DacOptions
 from offlow_dac.presets import preset
 
 PROGRAM = "dac"
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
-def read(argv: Sequence[str]) -> ParsedCommand:
+def read(argv: Sequence[str]) -> ParsedCommand[DacOptions]:
     """The training command; a wrong one, or --help, ends the program."""
     return parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="dac", preset=preset)
 

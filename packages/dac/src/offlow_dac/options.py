@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from offlow_core.data.reward_rules import DAC, find_rule
 from offlow_core.option_checks import OptionError, check
-from offlow_core.training.options import BalancedOptions, RunOptions
+from offlow_core.training.options import BalancedOptions
 from offlow_dac.config import DacConfig
 
 _TEST_STEPS = {"offline_steps": 10, "eval_interval": 5, "log_interval": 5}
@@ -91,4 +91,4 @@ class DbcOptions(DacOptions):
     """Hyperparameters of the agent."""
 
 
-VARIANTS: dict[str, type[RunOptions]] = {"dac": DacOptions, "dbc": DbcOptions}
+VARIANTS: dict[str, type[DacOptions]] = {"dac": DacOptions, "dbc": DbcOptions}

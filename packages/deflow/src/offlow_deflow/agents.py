@@ -5,23 +5,22 @@ from offlow_core.jax.acting import ActionRule
 from offlow_core.jax.agent_phases import agent_phases
 from offlow_core.jax.device_data import make_sampler
 from offlow_core.jax.encoders import find_encoder
-from offlow_core.jax.joint_training import JointAgent
 from offlow_core.jax.learner import JaxLearner
 from offlow_core.option_checks import OptionError
 from offlow_core.suites.task import Task
 from offlow_deflow.action_selection import action_rule
-from offlow_deflow.config import DeFlowConfig, DeFlowOptions, DeFlowVfConfig, DeFlowVfOptions, FloqConfig, FloqOptions
+from offlow_deflow.config import DeFlowConfig, DeFlowVfConfig, FloqConfig, Options
 from offlow_deflow.deflow import DeFlow
 from offlow_deflow.deflow_vf import DeFlowVf
 from offlow_deflow.floq import Floq
 from offlow_deflow.refined_agent import RefinedAgent
 
 Config = DeFlowConfig | DeFlowVfConfig | FloqConfig
-Options = DeFlowOptions | DeFlowVfOptions | FloqOptions
-AGENTS: dict[type[Config], type[JointAgent]] = {DeFlowConfig: DeFlow, DeFlowVfConfig: DeFlowVf, FloqConfig: Floq}
+Agent = DeFlow | DeFlowVf | Floq
+AGENTS: dict[type[Config], type[Agent]] = {DeFlowConfig: DeFlow, DeFlowVfConfig: DeFlowVf, FloqConfig: Floq}
 
 
-def make_agent(config: Config, observation_shape: tuple[int, ...], action_dim: int) -> JointAgent:
+def make_agent(config: Config, observation_shape: tuple[int, ...], action_dim: int) -> Agent:
     """The agent of a configuration for observations and actions of these shapes."""
     if len(observation_shape) == 3 and not isinstance(config, DeFlowConfig):
         raise OptionError(
@@ -42,7 +41,7 @@ def make_learner(options: Options, dataset: Dataset, task: Task) -> JaxLearner:
     return JaxLearner(agent.init, agent.one_sample, evaluated_policy(agent), phases, dataset, seeds, sampler)
 
 
-def evaluated_policy(agent: JointAgent) -> ActionRule:
+def evaluated_policy(agent: Agent) -> ActionRule:
     """The policy as it is judged: by `action_selection` where the agent has one."""
     if isinstance(agent, RefinedAgent):
         return action_rule(agent, agent.config.action_selection)

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from offlow_core.jax.options import Encoder, JointConfig
 from offlow_core.option_checks import OptionError, check, check_positive
-from offlow_core.training.options import BalancedOptions, ImageOptions, RunOptions, refuse_images_online
+from offlow_core.training.options import BalancedOptions, ImageOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
 
@@ -46,6 +46,13 @@ class RefinementConfig(JointConfig):
         check_positive(self, "flow_steps", "num_samples", "num_refine_steps")
         check(self, "target_divergence", _is_divergence, "a number that is at least 0, or auto")
         check(self, "alpha", lambda value: value >= 0, "at least 0")
+
+    @property
+    def allowed_divergence(self) -> float:
+        """`target_divergence`, which `from_data` has made a number."""
+        if self.target_divergence == "auto":
+            raise ValueError("target_divergence is left to the dataset: see offlow_deflow.from_data, or give a number")
+        return self.target_divergence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +121,15 @@ class ReturnFlowConfig(JointConfig):
             "below 1: the range of returns is that of rewards / (1 - discount)",
         )
         check(self, "encoder", lambda value: value is None, "None: a flow critic takes state observations only")
-        if None not in (self.r_min, self.r_max) and self.r_min > self.r_max:
+        if self.r_min is not None and self.r_max is not None and self.r_min > self.r_max:
             raise OptionError(f"r_min must not exceed r_max, got {self.r_min} and {self.r_max}")
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """`r_min` and `r_max`, which `from_data` has made numbers."""
+        if self.r_min is None or self.r_max is None:
+            raise ValueError("r_min and r_max are left to the dataset: see offlow_deflow.from_data, or give numbers")
+        return self.r_min, self.r_max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +215,8 @@ class FloqOptions(BalancedOptions):
     """Hyperparameters of the agent."""
 
 
-VARIANTS: dict[str, type[RunOptions]] = {"deflow": DeFlowOptions, "deflowvf": DeFlowVfOptions, "floq": FloqOptions}
+Options = DeFlowOptions | DeFlowVfOptions | FloqOptions
+VARIANTS: dict[str, type[Options]] = {"deflow": DeFlowOptions, "deflowvf": DeFlowVfOptions, "floq": FloqOptions}
 
 
 def _is_divergence(value: float | str) -> bool:

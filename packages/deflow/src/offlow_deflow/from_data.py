@@ -6,9 +6,7 @@ from dataclasses import replace
 from offlow_core.data.transitions import Dataset
 from offlow_core.data.validation import DatasetError
 from offlow_core.suites.task import Task
-from offlow_deflow.config import DeFlowOptions, DeFlowVfOptions, FloqOptions, RefinementConfig, ReturnFlowConfig
-
-Options = DeFlowOptions | DeFlowVfOptions | FloqOptions
+from offlow_deflow.config import Options, RefinementConfig, ReturnFlowConfig
 
 
 def from_data(options: Options, dataset: Dataset, task: Task) -> Options:

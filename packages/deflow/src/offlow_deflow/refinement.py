@@ -107,7 +107,7 @@ def trust_region(params: dict, divergence: Array, config: RefinementConfig) -> t
         return divergence * (alpha**2 if config.squared_fixed_alpha else alpha), jnp.zeros(()), alpha
     log_alpha = params["log_alpha"]["value"][0]
     alpha = jnp.exp(log_alpha)
-    alpha_loss = -log_alpha * (jax.lax.stop_gradient(divergence) - config.target_divergence)
+    alpha_loss = -log_alpha * (jax.lax.stop_gradient(divergence) - config.allowed_divergence)
     return jax.lax.stop_gradient(alpha) * divergence, alpha_loss, alpha
 
 

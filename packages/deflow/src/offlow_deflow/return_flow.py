@@ -36,13 +36,13 @@ class ReturnRange:
 
     @classmethod
     def of(cls, config: ReturnFlowConfig) -> "ReturnRange":
-        """The range that the rewards' range and the discount imply; r_min and r_max must be numbers."""
-        horizon = 1 / (1 - config.discount)
+        """The range that the rewards' range and the discount imply."""
+        horizon, (r_min, r_max) = 1 / (1 - config.discount), config.reward_range
         return cls(
-            noise_min=config.noise_coverage * config.r_min * horizon,
-            noise_max=config.noise_coverage * config.r_max * horizon,
-            q_min=(config.r_min - config.reward_offset) * horizon,
-            q_max=(config.r_max + config.reward_offset) * horizon,
+            noise_min=config.noise_coverage * r_min * horizon,
+            noise_max=config.noise_coverage * r_max * horizon,
+            q_min=(r_min - config.reward_offset) * horizon,
+            q_max=(r_max + config.reward_offset) * horizon,
         )
 
     def start(self, ratio: Array) -> Array:

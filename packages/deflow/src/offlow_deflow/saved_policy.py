@@ -7,7 +7,8 @@ import numpy as np
 from offlow_core.evaluation import Policy
 from offlow_core.jax.acting import ActionRule, saved_policy
 from offlow_deflow.action_selection import SELECTIONS, action_rule
-from offlow_deflow.agents import Options, evaluated_policy, make_agent
+from offlow_deflow.agents import evaluated_policy, make_agent
+from offlow_deflow.config import Options
 from offlow_deflow.refined_agent import RefinedAgent
 
 

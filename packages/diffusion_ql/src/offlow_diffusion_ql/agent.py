@@ -1,6 +1,7 @@
 """Diffusion-QL and its flow-matching variant: what one update does, in the official order (arXiv 2208.06193)."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -69,12 +70,12 @@ class DiffusionQl:
         config, family = self.config, self.family
         shape = (config.batch_size, self._action_dim)
         repeats = config.max_q_repeats if config.max_q_backup else 1
-        chain = {"generator": generator, "device": generator.device}
+        normal = partial(torch.randn, generator=generator, device=generator.device)
         return UpdateNoise(
-            target=ChainNoise.of(torch.randn(family.chain_draws, shape[0], repeats, shape[1], **chain)),
+            target=ChainNoise.of(normal((family.chain_draws, shape[0], repeats, shape[1]))),
             cloning=family.draw_cloning_noise(generator, shape),
-            actor=ChainNoise.of(torch.randn(family.chain_draws, *shape, **chain)),
-            head=torch.rand((), **chain),
+            actor=ChainNoise.of(normal((family.chain_draws, *shape))),
+            head=torch.rand((), generator=generator, device=generator.device),
         )
 
     def update(self, batch: Batch, noise: UpdateNoise, moves_average: bool) -> Metrics:
@@ -86,8 +87,8 @@ class DiffusionQl:
         if moves_average:
             move_towards(self.actor_ema, self.actor, 1 - self.config.ema_decay)
         move_towards(self.critic_target, self.critic, self.config.tau)
-        norms = dict(zip(_GRADIENT_NORMS, (actor_norm, critic_norm), strict=True)) if self._clips else {}
-        return loss_metrics(critic_parts | actor_parts) | norms
+        norms = zip(_GRADIENT_NORMS, (actor_norm, critic_norm), strict=True)
+        return loss_metrics(critic_parts | actor_parts) | {name: norm for name, norm in norms if norm is not None}
 
     def critic_gradients(self, batch: Batch, noise: UpdateNoise) -> tuple[tuple[Tensor, ...], Parts]:
         """Of the critics' loss in the critics' parameters, before clipping; and the loss's intermediate values."""

@@ -8,7 +8,8 @@ from typing import Literal
 from offlow_core.errors import UserError
 from offlow_core.files import atomic_file
 
-SELECTIONS = ("online", "offline")
+Selection = Literal["online", "offline"]
+SELECTIONS: tuple[Selection, ...] = ("online", "offline")
 _KEYS = {
     "selection": "model selection",
     "epoch": "epoch",
@@ -27,7 +28,7 @@ class BestScoreError(UserError, ValueError):
 class BestScore:
     """The evaluation that a run reports: means and population deviations over its episodes."""
 
-    selection: Literal["online", "offline"]
+    selection: Selection
     epoch: int
     normalised_mean: float
     """A hundredth of the task's score: in D4RL a fraction, 1 for the expert; the share of successes in OGBench."""

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 from offlow_core.data.reward_rules import DIFFUSION_QL, find_rule
 from offlow_core.option_checks import OptionError, check, check_choices
 from offlow_core.torch.options import TorchOptions
-from offlow_core.training.options import RunOptions
 
 EVALUATION_EPOCHS = 50  # the official interval, in whose units its learning rate decays
 
@@ -178,7 +177,7 @@ class FlowBcOptions(DiffusionQlOptions):
     """Hyperparameters of the agent."""
 
 
-VARIANTS: dict[str, type[RunOptions]] = {
+VARIANTS: dict[str, type[DiffusionQlOptions]] = {
     "diffusion_ql": DiffusionQlOptions,
     "flow_ql": FlowQlOptions,
     "diffusion_bc": DiffusionBcOptions,

@@ -66,7 +66,7 @@ class Diffusion:
         output = network(x, network.of_times(noise.t.to(x.dtype)), network.of_states(observations))
         return (output - (noise.x if self._predicts_noise else actions)).square().mean()
 
-    def draw_cloning_noise(self, generator: torch.Generator, shape: tuple[int, int]) -> CloningNoise:
+    def draw_cloning_noise(self, generator: torch.Generator, shape: tuple[int, ...]) -> CloningNoise:
         """A uniform step and standard normal noise for each of a batch of actions [B, A]."""
         device = generator.device
         t = torch.randint(len(self._steps), shape[:1], generator=generator, device=device)

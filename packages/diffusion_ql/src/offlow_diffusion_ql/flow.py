@@ -40,7 +40,7 @@ class Flow:
         error = velocity - (actions - noise.x)
         return error.norm(dim=1).mean() if self._loss == "l2_norm" else error.square().mean()
 
-    def draw_cloning_noise(self, generator: torch.Generator, shape: tuple[int, int]) -> CloningNoise:
+    def draw_cloning_noise(self, generator: torch.Generator, shape: tuple[int, ...]) -> CloningNoise:
         """A uniform time and a standard normal start for each of a batch of actions [B, A]."""
         t = torch.rand(shape[0], generator=generator, device=generator.device)
         return CloningNoise(t, torch.randn(shape, generator=generator, device=generator.device))

@@ -46,6 +46,6 @@ class GenerativePolicy(Protocol):
         """The imitation loss, a scalar."""
         ...
 
-    def draw_cloning_noise(self, generator: torch.Generator, shape: tuple[int, int]) -> CloningNoise:
+    def draw_cloning_noise(self, generator: torch.Generator, shape: tuple[int, ...]) -> CloningNoise:
         """Fresh draws for a batch of actions [B, A]."""
         ...

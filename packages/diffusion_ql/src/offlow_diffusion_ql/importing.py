@@ -18,6 +18,7 @@ from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.saved_arrays import AGENT
+from offlow_diffusion_ql.agent import DiffusionQl
 from offlow_diffusion_ql.best_score import SELECTIONS, best_score_path, read_best_score, write_best_score
 from offlow_diffusion_ql.config import DiffusionQlOptions
 from offlow_diffusion_ql.learner import make_agent
@@ -105,7 +106,7 @@ def _agent_arrays(checkpoint: UpstreamCheckpoint, options: DiffusionQlOptions) -
     shape, cpu = (checkpoint.observation_dim,), torch.device("cpu")
     agent = make_agent(options.agent, shape, checkpoint.action_dim, seed=options.seed, device=cpu)
     load_arrays(agent.actor.state_dict(), checkpoint.actor)
-    if checkpoint.critic is not None:
+    if isinstance(agent, DiffusionQl) and checkpoint.critic is not None:
         load_arrays(agent.actor_ema.state_dict(), checkpoint.actor)
         for critic in (agent.critic, agent.critic_target):
             load_arrays(critic.state_dict(), checkpoint.critic)

@@ -1,5 +1,6 @@
 """The losses of Diffusion-QL (arXiv 2208.06193, section 4) as functions of networks, batch and noise."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,8 @@ from offlow_diffusion_ql.generative_policy import ChainNoise, CloningNoise, Gene
 from offlow_diffusion_ql.networks import PolicyNetwork, TwinCritic
 
 Parts = dict[str, Tensor]
+ActionValues = Callable[[Tensor, Tensor], Tensor]
+"""(observations [B, S], actions [B, A]) -> values [2, B]."""
 
 
 class UpdateNoise(NamedTuple):
@@ -67,7 +70,7 @@ def bellman_target(
 
 def actor_loss(
     policy: PolicyNetwork,
-    critic: TwinCritic,
+    critic: ActionValues,
     family: GenerativePolicy,
     batch: Batch,
     noise: UpdateNoise,

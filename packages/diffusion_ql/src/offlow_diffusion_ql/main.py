@@ -7,7 +7,7 @@ from typing import Any
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
-from offlow_diffusion_ql.config import VARIANTS
+from offlow_diffusion_ql.config import VARIANTS, DiffusionQlOptions
 from offlow_diffusion_ql.presets import preset
 
 PROGRAM = "diffusion-ql"
@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
-def read(argv: Sequence[str]) -> ParsedCommand:
+def read(argv: Sequence[str]) -> ParsedCommand[DiffusionQlOptions]:
     """The training command; a wrong one, or --help, ends the program."""
     return parse(argv, program=PROGRAM, variants=VARIANTS, default_variant="diffusion_ql", preset=preset)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from offlow_core.suites.score import ScoreRule
 from offlow_core.training.run_directory import RunDirectory
-from offlow_diffusion_ql.best_score import BestScore, write_best_score
+from offlow_diffusion_ql.best_score import BestScore, Selection, write_best_score
 from offlow_diffusion_ql.config import DiffusionQlOptions
 
 IMITATION_LOSS = "interval/actor/bc_loss"
@@ -69,7 +69,7 @@ class PublishedSelection:
         return f"offline-selected ({options.offline_rule}, top_k {options.top_k})", index
 
 
-def _best_score(selection: str, epoch: int, episodes: Mapping[str, np.ndarray], score: ScoreRule) -> BestScore:
+def _best_score(selection: Selection, epoch: int, episodes: Mapping[str, np.ndarray], score: ScoreRule) -> BestScore:
     returns, normalised = episodes["return"], np.asarray(score.of(episodes[score.column])) / 100
     return BestScore(
         selection,

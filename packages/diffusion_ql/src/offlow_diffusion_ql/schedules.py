@@ -1,12 +1,15 @@
 """Noise schedules of the diffusion, and the coefficients that its steps need."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+ScheduleName = Literal["vp", "linear", "cosine"]
 
 
 def vp_betas(steps: int, b_min: float = 0.1, b_max: float = 10.0) -> np.ndarray:
@@ -32,7 +35,11 @@ def cosine_betas(steps: int, s: float = 0.008) -> np.ndarray:
     return np.clip(1 - signal[1:] / signal[:-1], 0, 0.999)
 
 
-_BETAS = {"vp": vp_betas, "linear": linear_betas, "cosine": cosine_betas}
+_BETAS: dict[ScheduleName, Callable[[int], np.ndarray]] = {
+    "vp": vp_betas,
+    "linear": linear_betas,
+    "cosine": cosine_betas,
+}
 SCHEDULES = tuple(_BETAS)
 
 
@@ -61,7 +68,7 @@ class NoiseSchedule:
         return len(self.betas)
 
 
-def make_schedule(name: Literal["vp", "linear", "cosine"], steps: int) -> NoiseSchedule:
+def make_schedule(name: ScheduleName, steps: int) -> NoiseSchedule:
     """The schedule of this name; float32 from the variances on, in the official order of operations."""
     betas = torch.tensor(_BETAS[name](steps), dtype=torch.float32)
     alphas = 1 - betas

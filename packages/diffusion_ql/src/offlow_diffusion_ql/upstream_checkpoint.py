@@ -4,6 +4,7 @@ import pickle
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,7 +81,7 @@ def _interpreted(epoch: int, actor: Arrays, critic: Arrays | None) -> UpstreamCh
     ours = upstream_names.policy_from_upstream(actor)
     hidden, inputs = ours["body.layers.0.weight"].shape
     action_dim, time_dim = len(ours[f"body.layers.{HIDDEN_LAYERS}.bias"]), ours["time.layers.0.weight"].shape[1]
-    settings = {"actor_hidden": hidden, "time_dim": time_dim, "algo": "bc" if critic is None else "ql"}
+    settings: dict[str, Any] = {"actor_hidden": hidden, "time_dim": time_dim, "algo": "bc" if critic is None else "ql"}
     settings |= {"policy": "flow"} if "betas" not in actor else _schedule(actor["betas"])
     if critic is not None:
         settings["critic_hidden"] = len(critic["q1_model.0.bias"])
@@ -94,8 +95,8 @@ def _interpreted(epoch: int, actor: Arrays, critic: Arrays | None) -> UpstreamCh
     )
 
 
-def _schedule(betas: np.ndarray) -> dict[str, str | int]:
-    """Number of steps and name of the schedule with these variances [T]."""
+def _schedule(betas: np.ndarray) -> dict[str, Any]:
+    """The settings of the schedule with these variances [T]: number of steps and name."""
     for name in SCHEDULES:
         if np.allclose(make_schedule(name, len(betas)).betas, betas, rtol=1e-5):
             return {"n_timesteps": len(betas), "beta_schedule": name}

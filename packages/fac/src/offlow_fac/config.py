@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from offlow_core.jax.options import Encoder, JointConfig
 from offlow_core.option_checks import check, check_choices, check_positive, check_widths
-from offlow_core.training.options import BalancedOptions, ImageOptions, RunOptions, refuse_images_online
+from offlow_core.training.options import BalancedOptions, ImageOptions, refuse_images_online
 
 Preset = Literal["none", "paper", "paper_online"]
 
@@ -152,4 +152,4 @@ class FqlOptions(BalancedOptions, ImageOptions):
         refuse_images_online(self)
 
 
-VARIANTS: dict[str, type[RunOptions]] = {"fac": FacOptions, "fql": FqlOptions}
+VARIANTS: dict[str, type[FacOptions | FqlOptions]] = {"fac": FacOptions, "fql": FqlOptions}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +132,7 @@ class Fac:
         """One Adam step of flow matching on the behaviour flow and its encoder."""
         gradients, parts = self.behaviour_gradients(state, batch, noise)
         updates, optimizer = self._behaviour_adam.update(gradients, state.behaviour_optimizer)
-        behaviour = optax.apply_updates(state.behaviour, updates)
+        behaviour = cast(dict, optax.apply_updates(state.behaviour, updates))
         state = state._replace(behaviour=behaviour, behaviour_optimizer=optimizer)
         return state, lambda: {"bc/bc_flow_loss": parts["bc_flow_loss"], **gradient_statistics(gradients)}
 
@@ -142,7 +142,7 @@ class Fac:
         """One joint Adam step on critic and actor; the target then follows the *updated* critic."""
         gradients, parts = self.actor_critic_gradients(state, batch, noise, online=online)
         updates, optimizer = self._adam.update(gradients, state.optimizer)
-        params = optax.apply_updates(state.params, updates)
+        params = cast(dict, optax.apply_updates(state.params, updates))
         target = moving_average(state.target_critic, params["critic"], self.config.tau)
         state = state._replace(params=params, target_critic=target, optimizer=optimizer)
         return state, lambda: {**actor_critic_metrics(parts), **gradient_statistics(gradients)}

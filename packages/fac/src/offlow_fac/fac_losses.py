@@ -106,12 +106,13 @@ def actor_critic_loss(
     flow = behaviour_condition(frozen.behaviour, encoder, batch["observations"])
     actor_features = encode(encoder, params["actor_onestep"], batch["observations"])
     critic_features = encode(encoder, params["critic"], batch["observations"])
-    next_actions, penalty_actions = _constant_actions(params, actor_features, batch, noise, config, encoder)
-    targets, target_parts = _targets(frozen, batch, next_actions, config, encoder)
+    constant_actions = _constant_actions(params, actor_features, batch, noise, config, encoder)
+    targets, target_parts = _targets(frozen, batch, constant_actions[0], config, encoder)
     critic = partial(_critic_loss, params["critic"], critic_features, batch["actions"], targets)
     if penalises(config):
+        penalty_actions = constant_actions[1]
         weight, density_parts = _penalty_weight(flow, batch, penalty_actions, noise, config, online)
-        critic_loss, critic_parts = critic(penalty_actions, config.fac_alpha * weight)
+        critic_loss, critic_parts = critic((penalty_actions, config.fac_alpha * weight))
         critic_parts |= density_parts
     else:
         critic_loss, critic_parts = critic()
@@ -132,16 +133,15 @@ def _constant_actions(
     noise: ActorCriticNoise,
     config: FacConfig,
     encoder: Impala | None,
-) -> tuple[Array, Array | None]:
-    """Clipped actions a' at s' and, for the penalty, a_p at s, [B, A] each; constants as far as the actor goes."""
+) -> Array:
+    """Clipped actions a' at s' and, for the penalty, a_p at s, [1 or 2, B, A]; constants as far as the actor goes."""
     actor, actor_features = jax.lax.stop_gradient((params["actor_onestep"], actor_features))
     features = [encode(encoder, actor, batch["next_observations"])]
     draws = [noise.next_action]
     if penalises(config):
         features.append(actor_features)
         draws.append(noise.penalty_action)
-    actions = jnp.clip(apply_mlp(actor["mlp"], jnp.stack(features), jnp.stack(draws)), -1, 1)
-    return actions[0], actions[1] if penalises(config) else None
+    return jnp.clip(apply_mlp(actor["mlp"], jnp.stack(features), jnp.stack(draws)), -1, 1)
 
 
 def _targets(
@@ -180,14 +180,17 @@ def _critic_loss(
     features: Array,
     actions: Array,
     targets: Array,
-    penalty_actions: Array | None = None,
-    weight: Array | None = None,
+    penalised: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Intermediates]:
-    """mean (Q_j(s, a) - y)^2 + mean weight * Q_j(s, a_p), means over members and batch; `weight` [B] includes alpha."""
-    if weight is None:
+    """mean (Q_j(s, a) - y)^2 + mean weight * Q_j(s, a_p), means over members and batch.
+
+    `penalised` are a_p [B, A] and the weight [B], which includes alpha.
+    """
+    if penalised is None:
         q = critic_values(critic, features, actions)
         loss = jnp.mean((q - targets) ** 2)
         return loss, {"q_pred": q, "critic_loss": loss}
+    penalty_actions, weight = penalised
     values = critic_values(critic, features, jnp.stack([actions, penalty_actions]))
     q, penalty_q = values[:, 0], values[:, 1]
     penalty = jnp.mean(weight * penalty_q)

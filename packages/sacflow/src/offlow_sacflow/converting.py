@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import torch
 import tyro
 
 from offlow_core.commands.shell import run_command
-from offlow_core.data.npz_file import NpzFile
+from offlow_core.data.npz_file import NpzFile, write_npz
 from offlow_core.files import atomic_file
 from offlow_core.suites import resolve
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
@@ -22,14 +21,14 @@ from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.saved_arrays import AGENT, part_of
 from offlow_core.training.saved_run import find_checkpoint
 from offlow_sacflow.official_parameters import flax_arrays, load_flax
-from offlow_sacflow.options import VARIANTS
+from offlow_sacflow.options import VARIANTS, ChunkOptions, ScratchOptions
 from offlow_sacflow.task_agent import agent_of
 
 PACKAGES = ("offlow-core", "offlow-sacflow", "torch", "numpy")
 CPU = torch.device("cpu")
 
 
-def import_parameters(path: Path, command: ParsedCommand) -> RunDirectory:
+def import_parameters(path: Path, command: ParsedCommand[ScratchOptions | ChunkOptions]) -> RunDirectory:
     """A finished run with these parameters; it can be evaluated, filmed and exported, not trained on."""
     options = command.options
     task = resolve(options.env_name, options.suite)
@@ -54,7 +53,7 @@ def export_parameters(run: RunDirectory, path: Path, step: int | None) -> int:
     load_arrays(agent.state(), part_of(find_checkpoint(run, step).arrays, AGENT))
     arrays = flax_arrays(agent)
     with atomic_file(path) as file:
-        np.savez(file, **arrays)
+        write_npz(file, arrays)
     return len(arrays)
 
 
@@ -70,7 +69,9 @@ class ExportOptions:
     """step of the checkpoint; None: the last"""
 
 
-def import_command(argv: Sequence[str], read: Callable[[Sequence[str]], ParsedCommand]) -> int:
+def import_command(
+    argv: Sequence[str], read: Callable[[Sequence[str]], ParsedCommand[ScratchOptions | ChunkOptions]]
+) -> int:
     """`sacflow import FILE [SCRIPT] OPTIONS`: the options are those of training, as far as they tell the networks."""
     if not argv or argv[0].startswith("-"):
         fail("sacflow import", "name the .npz file with the official parameters first; see docs/sacflow.md")

@@ -16,5 +16,6 @@ def load_dataset(options: ScratchOptions | ChunkOptions, task: Task) -> Dataset:
         return no_data(task)
     if options.ogbench_dataset_dir is None:
         return task.load_dataset()
-    folder = Path(options.ogbench_dataset_dir).expanduser()
-    return load_shards(ogbench_names.parse(task.name), folder, options.dataset_replace_interval)
+    name, folder = ogbench_names.parse(task.name), Path(options.ogbench_dataset_dir).expanduser()
+    assert name is not None, "the options admit shards for tasks of OGBench only"
+    return load_shards(name, folder, options.dataset_replace_interval)

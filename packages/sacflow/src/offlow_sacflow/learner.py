@@ -1,5 +1,6 @@
 """From options to a learner: training from scratch, or from a dataset to its environment."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -10,13 +11,13 @@ from offlow_core.data.reward_rules import sparse
 from offlow_core.data.selection import first_transitions
 from offlow_core.data.transitions import Dataset, Transitions
 from offlow_core.suites.task import Task
+from offlow_core.torch.agent import TorchAgent
 from offlow_core.torch.chunk_sampler import ChunkSampler
 from offlow_core.torch.device import configure
 from offlow_core.torch.device_data import Sampler
 from offlow_core.torch.learner import TorchLearner
 from offlow_core.torch.online import OnlinePhase
 from offlow_core.training.learner import Phase
-from offlow_sacflow.chunk.agent import ChunkAgent
 from offlow_sacflow.chunk.agents import make_chunk_agent
 from offlow_sacflow.chunk.two_updates import TwoUpdatesAgent
 from offlow_sacflow.options import ChunkOptions, ScratchOptions
@@ -26,8 +27,9 @@ from offlow_sacflow.scratch.policy import ActionRange
 
 def make_learner(options: ScratchOptions | ChunkOptions, dataset: Dataset, task: Task) -> TorchLearner:
     """A learner for consecutive seeds from `options.seed` on."""
-    make = _from_scratch if isinstance(options, ScratchOptions) else _with_chunks
-    return make(options, dataset, task)
+    if isinstance(options, ScratchOptions):
+        return _from_scratch(options, dataset, task)
+    return _with_chunks(options, dataset, task)
 
 
 def _from_scratch(options: ScratchOptions, dataset: Dataset, task: Task) -> TorchLearner:
@@ -92,7 +94,7 @@ def _online_rewards(options: ChunkOptions, task: Task, rewards: np.ndarray) -> n
     return sparse(rewards) if options.sparse else rewards
 
 
-def _begin_online(agent: ChunkAgent) -> None:
+def _begin_online(agent: TorchAgent) -> None:
     if isinstance(agent, TwoUpdatesAgent):
         agent.begin_online()
 
@@ -103,8 +105,8 @@ def _seeds(options: ScratchOptions | ChunkOptions) -> range:
 
 def _learner(
     options: ScratchOptions | ChunkOptions,
-    agents: list[SacFlow] | list[ChunkAgent],
-    phases: list[Phase],
+    agents: Sequence[TorchAgent],
+    phases: Sequence[Phase],
     dataset: Dataset,
     sampler: Sampler | ChunkSampler,
     device: torch.device,

@@ -8,7 +8,7 @@ from typing import Any
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.command_line import ParsedCommand, parse, run_program
 from offlow_core.training.option_json import to_text
-from offlow_sacflow.options import AGENT_FILES, SCRIPTS, VARIANTS, default_variant
+from offlow_sacflow.options import AGENT_FILES, SCRIPTS, VARIANTS, ChunkOptions, ScratchOptions, default_variant
 from offlow_sacflow.presets import preset
 
 PROGRAM = "sacflow"
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run_program(argv, program=PROGRAM, train=train, commands=commands)
 
 
-def read(argv: Sequence[str]) -> ParsedCommand:
+def read(argv: Sequence[str]) -> ParsedCommand[ScratchOptions | ChunkOptions]:
     """The training command; a wrong one, or --help, ends the program."""
     script, words = (argv[0], argv[1:]) if argv and PurePath(argv[0]).name in SCRIPTS else (None, argv)
     variant = default_variant(words) if script is None else SCRIPTS[PurePath(script).name]

@@ -6,7 +6,7 @@ left there. The layers themselves change only when somebody stores the dictionar
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -19,7 +19,15 @@ class Moments(NamedTuple):
     steps: Tensor
 
 
-Statistics = dict[nn.Module, Moments]
+class TrackingLayer(Protocol):
+    """A layer with running statistics, which are among its buffers."""
+
+    mean: Tensor
+    var: Tensor
+    steps: Tensor
+
+
+Statistics = dict[TrackingLayer, Moments]
 """What a pass in train mode has made of the running statistics, by layer."""
 
 MakeNorm = Callable[[int], nn.Module]
@@ -32,9 +40,9 @@ class RowNorm(nn.LayerNorm):
     def __init__(self, features: int):
         super().__init__(features, eps=1e-6)
 
-    def forward(self, x: Tensor, statistics: Statistics | None = None) -> Tensor:
+    def forward(self, input: Tensor, statistics: Statistics | None = None) -> Tensor:
         """[..., features] -> [..., features], each row by itself."""
-        return super().forward(x)
+        return super().forward(input)
 
 
 class NoNorm(nn.Module):

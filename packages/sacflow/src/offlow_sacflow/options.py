@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import gymnasium_mujoco, ogbench_names
 from offlow_core.torch.options import TorchOptions
-from offlow_core.training.options import OnlineOptions, RunOptions
+from offlow_core.training.options import OnlineOptions
 from offlow_sacflow.chunk.config import (
     AcfqlConfig,
     ChunkConfig,
@@ -168,7 +168,7 @@ class ChunkNaiveOptions(ChunkOptions):
     """Hyperparameters of the agent."""
 
 
-VARIANTS: dict[str, type[RunOptions]] = {
+VARIANTS: dict[str, type[ScratchOptions | ChunkOptions]] = {
     "flow_t": FlowTOptions,
     "flow_g": FlowGOptions,
     "naive": NaiveOptions,

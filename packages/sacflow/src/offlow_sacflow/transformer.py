@@ -5,7 +5,8 @@ queries, keys and the number of heads have no effect on any value or gradient, a
 `flax_parameters` knows of them, as they have a place in checkpoints.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -56,12 +57,15 @@ class Context(NamedTuple):
 class TokenDecoder(nn.Module):
     """Turns a flow state x at time i/K into a token, given observations; K is the number of steps of a rollout."""
 
+    _times: Tensor
+
     def __init__(self, observation_dim: int, action_dim: int, width: int, layers: int, steps: int, make_norm: MakeNorm):
         super().__init__()
         self.memory = Mlp(observation_dim, [width // 2], width, functional.silu)
         self.time = Mlp(1, [width // 4, width // 2], width, functional.silu)
         self.action = nn.utils.skip_init(nn.Linear, action_dim, width)
-        self.layers = nn.ModuleList([DecoderLayer(width, make_norm) for _ in range(layers)])
+        decoder_layers = nn.ModuleList([DecoderLayer(width, make_norm) for _ in range(layers)])
+        self.layers = cast(Sequence[DecoderLayer], decoder_layers)
         self.register_buffer("_times", torch.arange(steps)[:, None] / steps, persistent=False)
 
     def context(self, observations: Tensor, times: Tensor | None = None) -> Context:

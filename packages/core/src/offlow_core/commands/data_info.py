@@ -48,8 +48,9 @@ def run(options: Options) -> None:
         _print_section(f"\n{role}: recorded rows ({FORMATS[kind]})", lines)
     if loaded.fault is not None:
         raise loaded.fault
-    for role, trained in loaded.summaries.items():
-        _print_section(f"\n{role}: transitions to train on", _training_lines(trained, task))
+    if task is not None:
+        for role, trained in loaded.summaries.items():
+            _print_section(f"\n{role}: transitions to train on", _training_lines(trained, task))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from offlow_core.data import trajectories
 from offlow_core.data.collect.protocol import CollectError
 from offlow_core.data.collect.rollouts import Episode, d4rl_recording, joined, roll_out
 from offlow_core.data.recordings.writing import write_recording
+from offlow_core.suites.fitted_environment import action_bounds
 from offlow_core.suites.task import Task
 from offlow_core.training.algorithms import algorithm_of
 from offlow_core.training.checkpoints import Checkpoint
@@ -72,14 +73,14 @@ def run(options: Options) -> None:
         with tqdm(total=options.transitions, desc="collecting", unit="row", disable=not sys.stderr.isatty()) as bar:
             episodes = roll_out(
                 policy,
-                task.make_environment,
+                task.require_environment(),
                 options.transitions,
                 seed=options.seed,
                 progress=lambda done: bar.update(done - bar.n),
             )
         rows = joined(episodes)
     _, actions = task.spaces()
-    recording = d4rl_recording(rows, actions, options.out.expanduser())
+    recording = d4rl_recording(rows, action_bounds(actions, task.name), options.out.expanduser())
     write_recording(recording, options.out.expanduser(), overwrite=options.overwrite)
     print(_report(options, task, saved.options.environment, saved.checkpoint, rows))
 

@@ -9,8 +9,9 @@ from tyro.conf import arg
 
 from offlow_core.data.recordings.minari_fields import main_file
 from offlow_core.data.validation import DatasetError
-from offlow_core.suites import SUITES, TaskNameError, minari, minari_dataset, resolve
+from offlow_core.suites import SUITES, TaskNameError, minari_dataset, resolve
 from offlow_core.suites.dataset_files import given_files
+from offlow_core.suites.minari_names import MinariName
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.task import Task
 
@@ -79,8 +80,8 @@ def find_target(name_or_file: str, task_name: str | None, dataset_dir: str | Non
 
 def _require_metadata(name: str, options: SuiteOptions) -> None:
     """DatasetError for a Minari dataset that is not there; to look up its task would download its metadata."""
-    suite, parsed = next(((suite, found) for suite in SUITES if (found := suite.parse(name)) is not None), (None, None))
-    if suite is minari:
+    parsed = next((found for suite in SUITES if (found := suite.parse(name)) is not None), None)
+    if isinstance(parsed, MinariName):
         _require_cached(minari_dataset.files(parsed, options), name)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from offlow_core.commands.compared_runs import ComparedRuns, compared
 from offlow_core.commands.shell import run_command
-from offlow_core.comparison.report import write_report
+from offlow_core.comparison.report_files import write_report
 
 
 @dataclass(frozen=True)

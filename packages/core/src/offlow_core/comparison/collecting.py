@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +11,8 @@ from tqdm import tqdm
 
 from offlow_core.comparison.run_record import RunRecord, UnusableRunError, read_run
 from offlow_core.errors import UserError
+from offlow_core.sweeps.errors import SweepError
+from offlow_core.sweeps.job_folder import JOB, JobFolder
 
 STATUS = "status.json"
 TRACES = frozenset({"config.json", "manifest.json", "eval.csv", "train.csv", "checkpoints"})
@@ -23,7 +25,7 @@ class NoRunsError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run directory that does not count."""
+    """A run directory that does not count, or a sweep's job that has none."""
 
     path: Path
     reason: str
@@ -56,9 +58,11 @@ def collect(
     the first one's.
     """
     records: dict[str | None, list[RunRecord]] = defaultdict(list)
-    left_out, seen = [], set()
+    left_out: list[LeftOut] = []
+    seen: set[Path] = set()
     for source in sources:
-        paths = list(_run_folders(source.path))
+        paths, jobs = _run_folders(source.path)
+        left_out += _without_runs(jobs, paths)
         for path in tqdm(paths, unit="run", desc=f"reading {source.path}", disable=not progress, leave=False):
             if (place := path.resolve()) in seen:
                 continue
@@ -72,10 +76,11 @@ def collect(
     return dict(records), left_out
 
 
-def _run_folders(root: Path) -> Iterator[Path]:
-    """Run directories at or below `root`, in the order of their names; does not look into them any further."""
+def _run_folders(root: Path) -> tuple[list[Path], list[Path]]:
+    """Run directories at or below `root`, which are not looked into, and folders of a sweep's jobs; both by name."""
     if not root.is_dir():
         raise NoRunsError(f"{root} is no folder; name run directories, or folders that have some below them")
+    runs, jobs = [], []
     visited = set()
     for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
         place = os.path.realpath(folder)
@@ -86,7 +91,24 @@ def _run_folders(root: Path) -> Iterator[Path]:
         folders.sort()
         if STATUS in files or TRACES.intersection(files) or "checkpoints" in folders:
             folders.clear()
-            yield Path(folder)
+            runs.append(Path(folder))
+        elif JOB in files:
+            jobs.append(Path(folder))
+    return runs, jobs
+
+
+def _without_runs(jobs: Iterable[Path], runs: Iterable[Path]) -> list[LeftOut]:
+    """The jobs of a sweep that have no run directory, because they did not come so far or were not started."""
+    with_runs = {parent for run in runs for parent in run.parents}
+    return [LeftOut(job, f"no run directory; {_state(job)}") for job in jobs if job not in with_runs]
+
+
+def _state(job: Path) -> str:
+    try:
+        status = JobFolder.open(job).status()
+    except SweepError as error:
+        return str(error)
+    return "the job was not started" if status.state == "not started" else f"the job: {status.state}: {status.reason}"
 
 
 def _refuse(error: OSError) -> NoReturn:
@@ -96,16 +118,19 @@ def _refuse(error: OSError) -> NoReturn:
 def without_repetitions(
     methods: Mapping[str, Sequence[RunRecord]], *, mix_versions: bool = False
 ) -> tuple[dict[str, list[RunRecord]], list[LeftOut]]:
-    """One run per method, task and seed: the newest; none of another version than the method's newest one."""
+    """One run per method, task and seed: the newest; none of older versions than others were made with."""
+    newest = _newest_versions(record for records in methods.values() for record in records)
     kept: dict[str, list[RunRecord]] = {}
     left_out: list[LeftOut] = []
     for name, records in methods.items():
-        newest = max((record.versions for record in records), key=_version_key)
         chosen: dict[tuple[str, int], RunRecord] = {}
         for record in sorted(records, key=lambda record: record.started, reverse=True):
             same = chosen.get((record.task, record.seed))
-            if record.versions != newest and not mix_versions:
-                reason = f"made with {_words(record.versions)}; others of {name} with {_words(newest)}"
+            older = {package: text for package, text in record.versions.items() if text != newest[package]}
+            if older and not mix_versions:
+                reason = (
+                    f"made with {_words(older)}; others with {_words({package: newest[package] for package in older})}"
+                )
             elif same is not None:
                 relation = "of which it is a copy" if same.started == record.started else "which is newer"
                 reason = f"the same method, task and seed ({record.seed}) as {same.path}, {relation}"
@@ -113,16 +138,22 @@ def without_repetitions(
                 chosen[record.task, record.seed] = record
                 continue
             left_out.append(LeftOut(record.path, reason))
-        kept[name] = sorted(chosen.values(), key=lambda record: (record.task, record.seed))
+        if chosen:
+            kept[name] = sorted(chosen.values(), key=lambda record: (record.task, record.seed))
     return kept, left_out
 
 
-def _version_key(versions: Mapping[str, str]) -> list[tuple[str, list[int]]]:
-    """Numbers are compared as numbers; what is none (a suffix of a version) comes before them."""
-    parts = {name: text.split(".") for name, text in versions.items()}
-    return [
-        (name, [int(part) if part.isdigit() else -1 for part in numbers]) for name, numbers in sorted(parts.items())
-    ]
+def _newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:
+    """Of each package; numbers are compared as numbers, and what is none (a suffix) comes before them."""
+    newest: dict[str, str] = {}
+    for record in records:
+        for package, text in record.versions.items():
+            newest[package] = max(newest.get(package, text), text, key=_version_key)
+    return newest
+
+
+def _version_key(version: str) -> list[int]:
+    return [int(part) if part.isdigit() else -1 for part in version.split(".")]
 
 
 def _words(versions: Mapping[str, str]) -> str:

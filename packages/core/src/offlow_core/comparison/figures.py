@@ -3,36 +3,27 @@
 import math
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from offlow_core.comparison.aggregates import Aggregates
 from offlow_core.comparison.curves import MethodCurve
+from offlow_core.comparison.looks import Look, looks
+from offlow_core.comparison.report import Report
 from offlow_core.comparison.statistics import STATISTICS
-from offlow_core.training.curve_style import COLOURS, finish_step_axis, save, style
+from offlow_core.training.curve_style import finish_step_axis, save, style
 from offlow_core.wording import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from offlow_core.comparison.report import Report
-
 COLUMNS = 3
 LETTERS_PER_INCH = 14
 INCHES_PER_LINE = 0.19
 WRAPPED = 36
-DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 
 
-def looks(methods: list[str]) -> dict[str, dict[str, Any]]:
-    """A colour for each method; with more methods than colours, another line."""
-    return {
-        name: {"color": COLOURS[i % len(COLOURS)], "linestyle": DASHES[i // len(COLOURS) % len(DASHES)]}
-        for i, name in enumerate(methods)
-    }
-
-
-def draw(report: "Report", folder: Path) -> list[Path]:
+def draw(report: Report, folder: Path) -> list[Path]:
     """One picture of curves per suite, and of statistics and profiles where a suite has any; their paths."""
     methods = looks(list(report.comparison.methods))
     made = []
@@ -46,17 +37,15 @@ def draw(report: "Report", folder: Path) -> list[Path]:
     return made
 
 
-def _curves(
-    report: "Report", suite: str, curves: list[MethodCurve], methods: dict[str, dict[str, Any]], path: Path
-) -> Path:
+def _curves(report: Report, suite: str, curves: list[MethodCurve], methods: dict[str, Look], path: Path) -> Path:
     tasks = [task for task in report.comparison.suites[suite] if any(curve.task == task for curve in curves)]
     figure, panels = _grid(len(tasks))
     for axes, task in zip(panels, tasks, strict=True):
         drawn = [curve for curve in curves if curve.task == task]
         for curve in drawn:
             look = methods[curve.method]
-            axes.fill_between(curve.steps, curve.low, curve.high, color=look["color"], alpha=0.15, linewidth=0)
-            axes.plot(curve.steps, curve.mean, linewidth=1.6, label=curve.method, **look)
+            axes.fill_between(curve.steps, curve.low, curve.high, color=look.colour, alpha=0.15, linewidth=0)
+            axes.plot(curve.steps, curve.mean, linewidth=1.6, label=curve.method, **look.drawn)
         style(axes, task, report.comparison.score_name(task))
         longest = max(drawn, key=lambda curve: curve.steps[-1])
         finish_step_axis(axes, longest.steps, intervals=4, named=True)
@@ -64,7 +53,7 @@ def _curves(
     return save(figure, path)
 
 
-def _intervals(item: Aggregates, methods: dict[str, dict[str, Any]], path: Path) -> Path:
+def _intervals(item: Aggregates, methods: dict[str, Look], path: Path) -> Path:
     from matplotlib.figure import Figure
 
     names = [name for name in methods if name in item.statistics][::-1]
@@ -74,7 +63,7 @@ def _intervals(item: Aggregates, methods: dict[str, dict[str, Any]], path: Path)
     for i, statistic in enumerate(STATISTICS):
         axes = figure.add_subplot(1, len(STATISTICS), i + 1)
         for row, name in enumerate(names):
-            found, colour = item.statistics[name][statistic], methods[name]["color"]
+            found, colour = item.statistics[name][statistic], methods[name].colour
             axes.barh(row, 100 * (found.high - found.low), left=100 * found.low, color=colour, alpha=0.45, height=0.6)
             axes.plot([100 * found.value] * 2, [row - 0.3, row + 0.3], color=colour, linewidth=2)
         axes.use_sticky_edges = False
@@ -86,13 +75,13 @@ def _intervals(item: Aggregates, methods: dict[str, dict[str, Any]], path: Path)
     return save(figure, path)
 
 
-def _profiles(item: Aggregates, methods: dict[str, dict[str, Any]], path: Path) -> Path:
+def _profiles(item: Aggregates, methods: dict[str, Look], path: Path) -> Path:
     figure, (axes,) = _grid(1)
     for name, profile in item.profiles.items():
         axes.fill_between(
-            100 * item.thresholds, profile.low, profile.high, color=methods[name]["color"], alpha=0.15, linewidth=0
+            100 * item.thresholds, profile.low, profile.high, color=methods[name].colour, alpha=0.15, linewidth=0
         )
-        axes.plot(100 * item.thresholds, profile.value, linewidth=1.6, label=name, **methods[name])
+        axes.plot(100 * item.thresholds, profile.value, linewidth=1.6, label=name, **methods[name].drawn)
     style(axes, "performance profile", "share of runs with a score above it")
     axes.set_xlabel("score", fontsize=8)
     _finish(figure, [axes], f"{item.scores.suite}: all runs of all tasks")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -32,25 +33,25 @@ class SuiteScores:
     """What had to be left out of the aggregate, and why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """Methods side by side."""
 
     methods: Mapping[str, Sequence[RunRecord]]
     last_k: int
 
-    @property
+    @cached_property
     def runs(self) -> list[RunRecord]:
         """All runs."""
         return [run for runs in self.methods.values() for run in runs]
 
-    @property
+    @cached_property
     def suites(self) -> dict[str, list[str]]:
         """Tasks by suite, both in the order of their names."""
         pairs = sorted({(run.suite, run.task) for run in self.runs})
         return {suite: [task for other, task in pairs if other == suite] for suite in dict(pairs)}
 
-    @property
+    @cached_property
     def rules(self) -> list[str]:
         """All rules by which some run has a score."""
         return list(dict.fromkeys(rule for run in self.runs for rule in self.scores_of(run)))
@@ -61,11 +62,11 @@ class Comparison:
 
     def on(self, method: str, task: str) -> list[RunRecord]:
         """The runs of a method on a task."""
-        return [run for run in self.methods[method] if run.task == task]
+        return self._runs_on.get((method, task), [])
 
     def score_name(self, task: str) -> str:
         """What the scores of a task are."""
-        return next(run.score for run in self.runs if run.task == task)
+        return self._score_names[task]
 
     def spread(self, method: str, task: str, rule: str) -> ScoreSpread | None:
         """Mean and deviation over seeds; None where no run of the method on this task has a score by the rule."""
@@ -100,6 +101,19 @@ class Comparison:
     def methods_of(self, suite: str) -> list[str]:
         """The methods with a run in a suite."""
         return [method for method, runs in self.methods.items() if any(run.suite == suite for run in runs)]
+
+    @cached_property
+    def _runs_on(self) -> dict[tuple[str, str], list[RunRecord]]:
+        """The runs by method and task."""
+        found: dict[tuple[str, str], list[RunRecord]] = {}
+        for method, runs in self.methods.items():
+            for run in runs:
+                found.setdefault((method, run.task), []).append(run)
+        return found
+
+    @cached_property
+    def _score_names(self) -> dict[str, str]:
+        return {run.task: run.score for run in self.runs}
 
     def _by_seed(self, method: str, task: str, rule: str) -> dict[int, float]:
         scores = {run.seed: self.scores_of(run).get(rule) for run in self.on(method, task)}

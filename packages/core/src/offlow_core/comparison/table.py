@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 _SPECIAL = re.compile(r"[\\{}$&#^_~%]")
@@ -102,3 +102,6 @@ def _latex_cell(cell: Cell) -> str:
 def _latex_text(text: str) -> str:
     safe = _SPECIAL.sub(lambda match: _LATEX.get(match[0], "\\" + match[0]), text)
     return safe.replace("±", r"$\pm$").replace("—", "---")
+
+
+FORMATS: Mapping[str, Callable[[Table], str]] = {"markdown": markdown, "csv": csv_text, "latex": latex}

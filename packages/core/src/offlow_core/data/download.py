@@ -12,9 +12,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from tqdm import tqdm
 
@@ -214,7 +214,7 @@ class _Transfer:
 
 
 @contextlib.contextmanager
-def _locked_part(target: Path) -> Iterator[BinaryIO | None]:
+def _locked_part(target: Path) -> Generator[BinaryIO | None]:
     """The partial file, locked against other processes; None where another one has completed `target` meanwhile."""
     path = target.with_name(f"{target.name}.part")
     while not target.exists():
@@ -235,7 +235,7 @@ def _locked_part(target: Path) -> Iterator[BinaryIO | None]:
     yield None
 
 
-def _is_disk_full(error: Exception) -> bool:
+def _is_disk_full(error: Exception) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 

@@ -1,7 +1,7 @@
 """Arrays out of an HDF5 file one at a time, with an error that says what is wrong with the file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tqdm import tqdm
@@ -67,8 +67,8 @@ class Hdf5File:
             raise DatasetError(f"{self.path}: the group `{group}` is missing.")
         return names
 
-    def attribute(self, item: str, name: str) -> object | None:
-        """An attribute of a group or an array, None where it has none of this name."""
+    def attribute(self, item: str, name: str) -> Any:
+        """An attribute of a group or an array, of whatever type; None where it has none of this name."""
         try:
             return self._file[item].attrs.get(name)
         except _DAMAGES as error:

@@ -1,12 +1,14 @@
-"""Arrays out of an npz file one at a time, with an error that says what is wrong with the file."""
+"""Npz files: written as they are, read one array at a time, with an error that says what is wrong with the file."""
 
 import hashlib
 import struct
 import threading
 import zipfile
 import zlib
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from tqdm import tqdm
@@ -82,6 +84,11 @@ class NpzFile:
         if field not in self.fields:
             have = ", ".join(sorted(self.fields)) or "nothing"
             raise DatasetError(f"{self.path}: the field `{field}` is missing; the file holds {have}.")
+
+
+def write_npz(file: Path | IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write these arrays by their names, uncompressed."""
+    np.savez(file, **arrays)  # ty: ignore[invalid-argument-type] (thinks one of them could be called `allow_pickle`)
 
 
 def _damaged(path: Path, part: str, error: Exception) -> DatasetError:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Self
 
 from offlow_core.data.transitions import Change, Dataset, Transitions
 
@@ -41,7 +42,7 @@ class ShardedDataset(Dataset):
 
     shards: Shards
 
-    def mapped(self, change: Change) -> "ShardedDataset":
+    def mapped(self, change: Change) -> Self:
         # The new function must not keep this dataset, and with it the first shard, in memory.
         load = partial(_load_changed, self.shards.load, change)
         return replace(super().mapped(change), shards=replace(self.shards, load=load))

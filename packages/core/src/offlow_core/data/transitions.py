@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -112,7 +113,7 @@ class Transitions:
             array = np.ascontiguousarray(getattr(self, field.name))
             digest.update(f"{field.name} {array.dtype.str} {array.shape}\n".encode())
             if array.size:  # an empty one has no memory to view
-                digest.update(memoryview(array.reshape(-1)).cast("B"))
+                digest.update(array.reshape(-1).data.cast("B"))
         return digest.hexdigest()
 
 
@@ -131,7 +132,7 @@ class Dataset:
     validation: Transitions | None
     origin: dict
 
-    def mapped(self, change: Change) -> "Dataset":
+    def mapped(self, change: Change) -> Self:
         """The dataset with `change` made to everything that is trained or validated on."""
         validation = None if self.validation is None else change(self.validation)
         return replace(self, train=change(self.train), validation=validation)
@@ -163,7 +164,7 @@ def empty_transitions(observation_dim: int, action_dim: int) -> Transitions:
 
 def leaves_unit(actions: np.ndarray) -> np.ndarray:
     """Which rows of actions [n, A] leave [-1, 1] by more than rounding, [n] bool."""
-    return (np.abs(actions) > 1 + ACTION_ROUNDING).any(axis=1)
+    return np.any(np.abs(actions) > 1 + ACTION_ROUNDING, axis=1)
 
 
 def clip_actions(actions: np.ndarray) -> np.ndarray:

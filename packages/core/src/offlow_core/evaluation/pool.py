@@ -2,7 +2,7 @@
 
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 
 import gymnasium
@@ -68,7 +68,7 @@ class WorkerPool:
 
 
 @contextmanager
-def _naming(share: Sequence[Command]) -> Iterator[None]:
+def _naming(share: Sequence[Command]) -> Generator[None]:
     try:
         yield
     except WorkerDied as death:

@@ -75,6 +75,7 @@ class Schedule:
     def _ask(self) -> np.ndarray:
         for slot, episode in self._live.items():
             self._noise_seeds[slot] = episode.seed, episode.step
+        assert self._observations is not None  # an episode is live, and its reset was observed
         # Copies, because a policy may keep what it is given, or still read it while the next step is being written.
         actions = np.asarray(self._policy(self._observations.copy(), self._noise_seeds.copy()))
         rows = len(self._noise_seeds)

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from multiprocessing.connection import Connection
 from typing import NamedTuple, Protocol
@@ -175,7 +175,7 @@ def _serve(connection: Connection, pickled_build: bytes) -> None:
 
 
 @contextmanager
-def _main_script_hidden() -> Iterator[None]:
+def _main_script_hidden() -> Generator[None]:
     # A spawned process imports the main script again; a training program's would load jax or torch into every worker.
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")

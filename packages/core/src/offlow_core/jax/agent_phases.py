@@ -16,7 +16,10 @@ from offlow_core.training.options import BalancedOptions
 class UpdatedAgent(Protocol):
     """What the phases need of an agent; `config` has a batch_size, `noise` holds all random draws of one update."""
 
-    config: Any
+    @property
+    def config(self) -> Any:
+        """The agent's configuration."""
+        ...
 
     def draw_noise(self, key: Array, batch_size: int) -> Any:
         """Fresh draws for `update`."""

@@ -3,6 +3,7 @@
 import sys
 
 import jax
+import jax.numpy as jnp
 
 
 def configure(gpu: int | None = None) -> None:
@@ -24,5 +25,5 @@ def configure(gpu: int | None = None) -> None:
 
 def describe_device() -> str:
     """The default device in words."""
-    device = jax.config.jax_default_device or jax.devices()[0]
+    (device,) = jnp.zeros(()).devices()
     return f"{device.platform}: {device.device_kind}"

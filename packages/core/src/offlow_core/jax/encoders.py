@@ -27,7 +27,7 @@ class Impala:
     def output_dim(self) -> int:
         return self.mlp_hidden_dims[-1]
 
-    def init(self, key: Array, image_shape: tuple[int, int, int]) -> ImageParams:
+    def init(self, key: Array, image_shape: tuple[int, ...]) -> ImageParams:
         """Parameters for images [H, W, C]: Xavier-uniform kernels (HWIO), zero biases."""
         height, width, channels = image_shape
         params: ImageParams = {}

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -84,7 +84,7 @@ class JointAgent(ABC):
         """One Adam step; the target follows its source as it was *before* the step, as in the official codes."""
         gradients, parts = self.gradients(state, batch, noise)
         updates, optimizer = self._adam.update(gradients, state.optimizer)
-        params = self.constrain(optax.apply_updates(state.params, updates), state)
+        params = self.constrain(cast(dict, optax.apply_updates(state.params, updates)), state)
         target = moving_average(state.target, state.params[self.target_source], self.config.tau)
 
         def report() -> Metrics:

@@ -51,16 +51,23 @@ class JaxLearner:
     def enter(self, phase: OfflinePhase | OnlinePhase) -> bool:
         if phase.store is not None and self._load_stored(phase.store):
             return False
-        self._stage, self._phase = phase.open(self.state, self._around), phase
+        stage = phase.open(self.state, self._around)
+        self._stage, self._phase = stage, phase
         for i, saved in enumerate(self._saved_stage):
             arrays = part_of(saved, f"{phase.name}/")
             if arrays:
-                self._stage.load_state_arrays(i, arrays)
+                stage.load_state_arrays(i, arrays)
         self._saved_stage = []
         return True
 
+    @property
+    def _entered_stage(self) -> Stage:
+        if self._stage is None:
+            raise ValueError("no phase has been entered")
+        return self._stage
+
     def advance(self, step: int, steps: int) -> None:
-        self.state, self._metrics = self._stage.advance(self.state, step, steps)
+        self.state, self._metrics = self._entered_stage.advance(self.state, step, steps)
         jax.block_until_ready(self._metrics)
 
     def metrics(self) -> list[dict[str, float]]:
@@ -70,7 +77,7 @@ class JaxLearner:
         return [{} for _ in self.seeds]
 
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
-        return _per_seed(self._stage.validation_metrics(self.state, step), len(self.seeds))
+        return _per_seed(self._entered_stage.validation_metrics(self.state, step), len(self.seeds))
 
     def leave(self, phase: OfflinePhase | OnlinePhase) -> None:
         if phase.store is not None:

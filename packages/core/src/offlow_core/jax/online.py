@@ -26,11 +26,12 @@ from offlow_core.training.saved_arrays import part_of
 @dataclass(frozen=True, kw_only=True)
 class OnlinePhase(Phase):
     """One environment step per update. Batches are drawn from dataset and new transitions together, or `balanced`:
-    one half from each. `rewards` makes the environment's rewards into those that the agent is trained on."""
+    one half from each. `rewards` makes the environment's rewards into those that the agent is trained on. Only a phase
+    without steps may lack an environment."""
 
     update: Update
     batch_size: int
-    make_environment: Callable[[], gymnasium.Env]
+    make_environment: Callable[[], gymnasium.Env] | None
     buffer_size: int
     balanced: bool = False
     rewards: RewardMap = UNCHANGED

@@ -101,7 +101,7 @@ class _OfflineStage:
         self._validate = None
         if phase.validate is not None and around.validation is not None:
             sampler = Sampler(frame_stack=around.sampler.frame_stack)
-            self._validate = _validation_program(phase, sampler, len(seeds))
+            self._validate = _validation_program(phase.validate, sampler, phase.batch_size, len(seeds))
             self._validation_keys = stream_keys(seeds, f"validation/{phase.name}")
             self._data["validation"] = around.validation
         self._columns: dict[str, Columns] = {}
@@ -148,10 +148,10 @@ class _OfflineStage:
         self._columns = columns  # all or none: `prepare` may be broken off
 
 
-def _validation_program(phase: OfflinePhase, sampler: Sampler, num_seeds: int) -> Callable:
-    def validate(state: Any, columns: Columns, key: Array, data: DeviceTransitions, step: Array) -> Metrics:
+def _validation_program(validate: Validation, sampler: Sampler, batch_size: int, num_seeds: int) -> Callable:
+    def of_a_batch(state: Any, columns: Columns, key: Array, data: DeviceTransitions, step: Array) -> Metrics:
         data_key, noise_key = jax.random.split(jax.random.fold_in(key, step))
-        batch = sampler.sample(data, data_key, phase.batch_size, columns)
-        return phase.validate(state, batch, noise_key)
+        batch = sampler.sample(data, data_key, batch_size, columns)
+        return validate(state, batch, noise_key)
 
-    return jax.jit(over_seeds(validate, num_seeds, shared=2))
+    return jax.jit(over_seeds(of_a_batch, num_seeds, shared=2))

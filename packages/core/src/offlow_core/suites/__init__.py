@@ -1,6 +1,7 @@
 """What a task name means: name -> dataset, environment and score rule. Nobody else looks into a task name."""
 
 import difflib
+from typing import Any, Protocol
 
 from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError
@@ -10,11 +11,34 @@ from offlow_core.suites.task import EnvironmentFactory, Task
 
 __all__ = ["EnvironmentFactory", "SuiteOptions", "Task", "TaskNameError", "canonical_name", "resolve", "task_names"]
 
-SUITES = (ogbench, d4rl, robomimic, own, gymnasium_mujoco, minari)
-"""Each has parse(name) -> parts with a `canonical` name, or None; task(parts, options); all_names().
 
-The first that knows a name has it: own/LABEL may look like the id of a Minari dataset.
-"""
+class TaskName(Protocol):
+    """A name that a suite has taken apart."""
+
+    @property
+    def canonical(self) -> str:
+        """With what the name leaves open filled in."""
+        ...
+
+
+class Suite(Protocol):
+    """A module that knows tasks."""
+
+    def parse(self, name: str) -> TaskName | None:
+        """The parts of a name, or None where it is of another suite."""
+        ...
+
+    def task(self, name: Any, options: SuiteOptions) -> Task:
+        """The task of a name that it has itself taken apart."""
+        ...
+
+    def all_names(self) -> list[str]:
+        """Its names, as far as they can be listed."""
+        ...
+
+
+SUITES: tuple[Suite, ...] = (ogbench, d4rl, robomimic, own, gymnasium_mujoco, minari)
+"""The first that knows a name has it: own/LABEL may look like the id of a Minari dataset."""
 
 
 class TaskNameError(UserError, ValueError):

@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 
 from offlow_core.errors import UserError
+from offlow_core.suites.spaces import box
 from offlow_core.suites.wrappers import Float32Observations, FrameStack, OwnNumpyStream
 
 
@@ -56,7 +57,7 @@ class UnitActions(gymnasium.ActionWrapper):
 
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)
-        space = env.action_space
+        space = box(env.action_space)
         self._low, self._high = space.low.astype(np.float64), space.high.astype(np.float64)
         self._dtype = space.dtype
         self.action_space = gymnasium.spaces.Box(-1.0, 1.0, space.shape, np.float32)

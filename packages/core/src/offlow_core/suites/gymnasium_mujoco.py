@@ -12,11 +12,12 @@ import gymnasium
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.data.validation import DatasetError
-from offlow_core.rendering import choose_gl_backend
+from offlow_core.rendering import choose_gl_backend, render_arguments
 from offlow_core.suites import mujoco_repairs
 from offlow_core.suites.mujoco_remarks import settotalmass_remark_hidden
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.score import RETURN
+from offlow_core.suites.simulation import simulation_of
 from offlow_core.suites.task import Task
 from offlow_core.suites.wrappers import Float32Observations
 
@@ -61,15 +62,14 @@ class GymnasiumEnvironment:
     def __call__(self, render_mode: str | None = None) -> gymnasium.Env:
         """A new environment; `render_mode` is None or "rgb_array"."""
         choose_gl_backend()
-        rendering = {} if render_mode is None else {"render_mode": render_mode}
         with settotalmass_remark_hidden(), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*is out of date.*")  # it was asked for by number
-            env = gymnasium.make(self.name.canonical, disable_env_checker=True, **rendering)
+            env = gymnasium.make(self.name.canonical, disable_env_checker=True, **render_arguments(render_mode))
         if _margins_repaired(self.name, self.legacy_contact_margin):
-            mujoco_repairs.restore_contact_margin(env.unwrapped.model)
+            mujoco_repairs.restore_contact_margin(simulation_of(env).model)
             mujoco_repairs.announce_margins(self.name.canonical)
         if self.name.family in _WITH_NOISY_QUATERNION:
-            env = mujoco_repairs.UnitQuaternionsAtReset(env, env.unwrapped._get_obs)
+            env = mujoco_repairs.UnitQuaternionsAtReset(env, simulation_of(env)._get_obs)
         return Float32Observations(env)
 
 

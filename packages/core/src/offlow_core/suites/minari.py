@@ -3,13 +3,14 @@
 import functools
 import math
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeGuard
 
 from offlow_core.data.minari_files import MinariFolder, leaf_paths
 from offlow_core.errors import UserError
 from offlow_core.suites import minari_names, own
 from offlow_core.suites.d4rl import D4RLEnvironment
 from offlow_core.suites.d4rl_environments import semantics as d4rl_semantics
+from offlow_core.suites.d4rl_names import D4RLName
 from offlow_core.suites.fitted_environment import action_bounds
 from offlow_core.suites.minari_dataset import fetch, files, load_dataset, spaces, stored_metadata
 from offlow_core.suites.minari_environment import StoredEnvironment, read_specification, stored_specification
@@ -35,8 +36,9 @@ def task(name: MinariName, options: SuiteOptions) -> Task:
     These metadata (a few kilobytes) are therefore read, and downloaded where the dataset is missing: DatasetError where
     that fails.
     """
+    adroit = name.adroit
     rest = (
-        _converted(name, options) if name.adroit is not None else _stored(name, stored_metadata(name, options), options)
+        _stored(name, stored_metadata(name, options), options) if adroit is None else _converted(name, adroit, options)
     )
     return Task(
         name=name.canonical,
@@ -51,29 +53,34 @@ def task(name: MinariName, options: SuiteOptions) -> Task:
 
 def score_rule(stored: MinariFolder) -> ScoreRule:
     """The return, normalised by the dataset's reference scores if it has usable ones."""
-    bounds = [stored.metadata.get(f"ref_{end}_score") for end in ("min", "max")]
-    if not all(isinstance(bound, int | float) and math.isfinite(bound) for bound in bounds) or bounds[0] == bounds[1]:
+    low, high = (stored.metadata.get(f"ref_{end}_score") for end in ("min", "max"))
+    if not _is_finite(low) or not _is_finite(high) or low == high:
         return RETURN
-    return ScoreRule("normalised return", "return", *bounds, is_share=False)
+    return ScoreRule("normalised return", "return", low, high, is_share=False)
+
+
+def _is_finite(number: object) -> TypeGuard[float]:
+    return isinstance(number, int | float) and math.isfinite(number)
 
 
 def _is_task(name: str) -> bool:
-    if own.parse(name) is not None:
+    parsed = parse(name)
+    if parsed is None or own.parse(name) is not None:
         return False
     try:
-        task(parse(name), SuiteOptions())
+        task(parsed, SuiteOptions())
     except UserError:
         return False
     return True
 
 
-def _converted(name: MinariName, options: SuiteOptions) -> dict[str, Any]:
+def _converted(name: MinariName, adroit: D4RLName, options: SuiteOptions) -> dict[str, Any]:
     """D4RL's own environment and score: the stored environment has another reward and other ends of episodes."""
     return {
-        "episode_steps": name.adroit.family.episode_steps,
-        "make_environment": D4RLEnvironment(name.adroit, options),
-        "semantics": functools.partial(_converted_semantics, name, options),
-        "score": name.adroit.score,
+        "episode_steps": adroit.family.episode_steps,
+        "make_environment": D4RLEnvironment(adroit, options),
+        "semantics": functools.partial(_converted_semantics, name, adroit, options),
+        "score": adroit.score,
     }
 
 
@@ -100,8 +107,7 @@ def _environment(
     )
 
 
-def _converted_semantics(name: MinariName, options: SuiteOptions) -> dict:
-    d4rl = name.adroit
+def _converted_semantics(name: MinariName, adroit: D4RLName, options: SuiteOptions) -> dict:
     ends = "kept" if options.minari_keeps_cut_off_ends else "left out, as D4RL does"
     return {
         "suite": "minari",
@@ -109,10 +115,10 @@ def _converted_semantics(name: MinariName, options: SuiteOptions) -> dict:
         "rows": f"converted from D4RL; the last step of an episode that was cut off, whose successor was not recorded, "
         f"is {ends}",
         "actions": "clipped to +-(1 - 1e-5)",
-        "score": d4rl.score.name,
-        "score_bounds": [d4rl.score.low, d4rl.score.high],
+        "score": adroit.score.name,
+        "score_bounds": [adroit.score.low, adroit.score.high],
         "frame_stack": options.frame_stack,
-        **d4rl_semantics(d4rl.family.name, d4rl.version, options.legacy_contact_margin),
+        **d4rl_semantics(adroit.family.name, adroit.version, options.legacy_contact_margin),
     }
 
 

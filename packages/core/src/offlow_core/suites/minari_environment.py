@@ -1,5 +1,6 @@
 """The environment that a Minari dataset names for its evaluation."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -12,10 +13,12 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from offlow_core.data.minari_files import MinariFolder, at, leaf_paths
+from offlow_core.rendering import render_arguments
 from offlow_core.suites import mujoco_repairs
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
 from offlow_core.suites.mujoco_remarks import settotalmass_remark_hidden
 from offlow_core.suites.named_environment import register_robotics
+from offlow_core.suites.simulation import simulation_of
 
 # Those of gymnasium's wrappers that change only what an environment takes and returns; others write files, show windows
 # or need further packages.
@@ -65,9 +68,10 @@ class StoredEnvironment:
             env = FlatObservations(env, self.dataset)
         width = env.observation_space.shape
         if self.observation_width is not None and width != (self.observation_width,):
+            installed = read_specification(self.specification, self.dataset).id
             raise UnusableEnvironmentError(
                 f"{self.dataset}: its observations have {self.observation_width} numbers, but those of "
-                f"{env.spec.id} as it is installed have the shape {width}: the environment has changed since. Train "
+                f"{installed} as it is installed have the shape {width}: the environment has changed since. Train "
                 "with --eval_interval=0, or install the version that the dataset was made with."
             )
         return fitted(env, self.dataset, self.frame_stack)
@@ -80,7 +84,7 @@ class StoredEnvironment:
             env = make(self.specification, self.dataset, None)
         except UnusableEnvironmentError:
             return False
-        with env:
+        with contextlib.closing(env):
             return _needs_repair(env)
 
 
@@ -145,10 +149,9 @@ def make(specification: str, name: str, render_mode: str | None) -> gymnasium.En
                 f"gymnasium's: {', '.join(_WRAPPERS)}. {_WITHOUT_IT}"
             )
         _refuse_paths(wrapper.kwargs, f"{name}: the wrapper {kind} of its environment")
-    rendering = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with settotalmass_remark_hidden():
-            return gymnasium.make(spec, disable_env_checker=True, **rendering)
+            return gymnasium.make(spec, disable_env_checker=True, **render_arguments(render_mode))
     except Exception as error:  # environments of other versions fail in ways of their own
         raise UnusableEnvironmentError(
             f"{name}: its environment {spec.id} cannot be made ({error!r}). Install the version of its package that "
@@ -184,5 +187,5 @@ def _needs_repair(env: gymnasium.Env) -> bool:
 
 def _restore_margins(env: gymnasium.Env, name: str) -> None:
     if _needs_repair(env):
-        mujoco_repairs.restore_contact_margin(env.unwrapped.model)
+        mujoco_repairs.restore_contact_margin(simulation_of(env).model)
         mujoco_repairs.announce_margins(name)

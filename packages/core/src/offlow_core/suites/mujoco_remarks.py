@@ -1,12 +1,12 @@
 """Remarks of simulators that users can do nothing about, kept from them."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def settotalmass_remark_hidden() -> Iterator[None]:
+def settotalmass_remark_hidden() -> Generator[None]:
     """For models that say `settotalmass`, as gymnasium's half cheetah does.
 
     MuJoCo 4 remarks that a later release will not understand it, on stderr and in a file MUJOCO_LOG.TXT in the current

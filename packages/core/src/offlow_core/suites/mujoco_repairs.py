@@ -15,6 +15,7 @@ import gymnasium
 import numpy as np
 
 from offlow_core.errors import UserError
+from offlow_core.suites.simulation import simulation_of
 
 _TWO_SPHERES = """
 <mujoco>
@@ -82,7 +83,7 @@ class UnitQuaternionsAtReset(gymnasium.Wrapper):
         import mujoco
 
         _, info = self.env.reset(seed=seed, options=options)
-        simulation = self.unwrapped
+        simulation = simulation_of(self)
         mujoco.mj_normalizeQuat(simulation.model, simulation.data.qpos)
         mujoco.mj_forward(simulation.model, simulation.data)
         return self._observe(), info

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import gymnasium
 
-from offlow_core.rendering import choose_gl_backend
+from offlow_core.rendering import choose_gl_backend, render_arguments
 from offlow_core.suites import gymnasium_mujoco
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
 from offlow_core.suites.mujoco_remarks import hide_robotics_notice, settotalmass_remark_hidden
@@ -75,10 +75,9 @@ def register_robotics() -> None:
 def _make_registered(name: str, render_mode: str | None) -> gymnasium.Env:
     if name not in gymnasium.registry:
         register_robotics()
-    rendering = {} if render_mode is None else {"render_mode": render_mode}
     try:
         with settotalmass_remark_hidden():
-            return gymnasium.make(name, disable_env_checker=True, **rendering)
+            return gymnasium.make(name, disable_env_checker=True, **render_arguments(render_mode))
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
         raise UnusableEnvironmentError(
             f"{name}: gymnasium cannot make this environment ({error}). Expected a registered name such as Hopper-v5, "

@@ -15,6 +15,8 @@ from offlow_core.suites.dataset_files import given_files, load_files
 from offlow_core.suites.ogbench_environment import make_environment
 from offlow_core.suites.ogbench_names import OGBenchName
 from offlow_core.suites.options import SuiteOptions
+from offlow_core.suites.simulation import simulation_of
+from offlow_core.suites.spaces import box
 from offlow_core.suites.wrappers import OwnNumpyStream
 
 DATASET_ADDRESS = "https://rail.eecs.berkeley.edu/datasets/ogbench"
@@ -82,13 +84,14 @@ def load_file(path: Path, name: OGBenchName, env: gymnasium.Env) -> Transitions:
 
 def require_widths(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> None:
     """Refuse a file of another environment, which would be relabelled without complaint, and wrongly."""
-    observation = _IMAGE_SHAPE if name.visual else env.observation_space.shape
+    observation = _IMAGE_SHAPE if name.visual else box(env.observation_space).shape
     reason = f" as {name.environment} has it"
     require_shape(file.observations, (-1, *observation), "observations", str(file.path), reason)
-    require_shape(file.actions, (-1, *env.action_space.shape), "actions", str(file.path), reason)
-    require_shape(file.qpos, (-1, env.unwrapped.model.nq), "qpos", str(file.path), reason)
+    require_shape(file.actions, (-1, *box(env.action_space).shape), "actions", str(file.path), reason)
+    simulation = simulation_of(env)
+    require_shape(file.qpos, (-1, simulation.model.nq), "qpos", str(file.path), reason)
     if file.button_states is not None:
-        require_shape(file.button_states, (-1, env.unwrapped._num_buttons), "button_states", str(file.path), reason)
+        require_shape(file.button_states, (-1, simulation._num_buttons), "button_states", str(file.path), reason)
 
 
 def _relabel(file: OGBenchFile, name: OGBenchName, env: gymnasium.Env) -> tuple[np.ndarray, np.ndarray]:

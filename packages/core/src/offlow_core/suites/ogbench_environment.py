@@ -8,6 +8,7 @@ from offlow_core.rendering import choose_gl_backend, require_rendering
 from offlow_core.suites import mujoco_repairs
 from offlow_core.suites.ogbench_names import OGBenchName
 from offlow_core.suites.options import SuiteOptions
+from offlow_core.suites.simulation import simulation_of
 from offlow_core.suites.wrappers import (
     Float32Observations,
     FrameStack,
@@ -35,10 +36,10 @@ class OGBenchEnvironment:
             require_rendering()
         env = make_environment(self.name.environment, self.options)
         if contact_margin_repaired(self.name, self.options):
-            mujoco_repairs.restore_contact_margin(env.unwrapped.model)
+            mujoco_repairs.restore_contact_margin(simulation_of(env).model)
             mujoco_repairs.announce_margins(self.name.environment)
         if self.name.family.has_ant:
-            env = mujoco_repairs.UnitQuaternionsAtReset(env, env.unwrapped.get_ob)
+            env = mujoco_repairs.UnitQuaternionsAtReset(env, simulation_of(env).get_ob)
         env = Float32Observations(OwnNumpyStream(env))
         return env if self.options.frame_stack is None else FrameStack(env, self.options.frame_stack)
 

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from offlow_core.suites.fitted_environment import action_bounds
 from offlow_core.suites.named_environment import NamedEnvironment, make_named
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.score import RETURN
+from offlow_core.suites.spaces import box
 from offlow_core.suites.task import Task
 
 _NAME = re.compile(r"own/[A-Za-z0-9._-]+")
@@ -81,11 +82,11 @@ def _require_fitting(transitions: Transitions, options: SuiteOptions, source: st
     """What does not fit would come to light at the first evaluation, and in other words."""
     if options.environment is None:
         return
-    env = replace(_environment(options), frame_stack=None)()
+    env = NamedEnvironment(options.environment, legacy_contact_margin=options.legacy_contact_margin)()
     env.close()
     reason = f" as {options.environment} has it"
-    require_shape(transitions.observations, (-1, *env.observation_space.shape), "observations", source, reason)
-    require_shape(transitions.actions, (-1, *env.action_space.shape), "actions", source, reason)
+    require_shape(transitions.observations, (-1, *box(env.observation_space).shape), "observations", source, reason)
+    require_shape(transitions.actions, (-1, *box(env.action_space).shape), "actions", source, reason)
 
 
 def _semantics(options: SuiteOptions) -> dict:

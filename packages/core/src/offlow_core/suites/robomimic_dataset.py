@@ -67,11 +67,11 @@ def _locate(name: RobomimicName, options: SuiteOptions) -> tuple[str, dict[str, 
 
 def _demonstrations(file: Hdf5File) -> list[str]:
     """The groups of the demonstrations in the order of their numbers, of which 10 comes after 9."""
-    numbers = {group: _DEMONSTRATION.fullmatch(group) for group in file.members("data")}
-    found = [group for group, number in numbers.items() if number]
+    matches = (_DEMONSTRATION.fullmatch(group) for group in file.members("data"))
+    found = {match[0]: int(match[1]) for match in matches if match}
     if not found:
         raise DatasetError(f"{file.path}: the group `data` must hold demonstrations `demo_0`, `demo_1`, ..., has none.")
-    return [f"data/{group}" for group in sorted(found, key=lambda group: int(numbers[group][1]))]
+    return [f"data/{group}" for group in sorted(found, key=found.__getitem__)]
 
 
 def _read(file: Hdf5File, group: str, family: Family) -> dict[str, np.ndarray]:

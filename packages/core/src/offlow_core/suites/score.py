@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -28,6 +29,12 @@ class ScoreRule:
     def slope(self) -> float:
         """Change of the score with x; differences and standard errors scale with it."""
         return 100 / (self.high - self.low)
+
+    @overload
+    def of(self, values: float) -> float: ...
+
+    @overload
+    def of(self, values: np.ndarray) -> np.ndarray: ...
 
     def of(self, values: float | np.ndarray) -> float | np.ndarray:
         """The score of values of the column, [...] -> [...]."""

@@ -9,7 +9,9 @@ import gymnasium
 
 from offlow_core.data.reward_rules import RewardMap
 from offlow_core.data.transitions import Dataset
+from offlow_core.option_checks import OptionError
 from offlow_core.suites.score import SUCCESS, ScoreRule
+from offlow_core.suites.spaces import box
 
 
 class EnvironmentFactory(Protocol):
@@ -49,11 +51,17 @@ class Task:
     """Get the dataset's files, as far as they are missing, without loading them; DatasetError where that fails. None
     where they can only be had by hand."""
 
-    def spaces(self) -> tuple[gymnasium.spaces.Space, gymnasium.spaces.Space]:
+    def require_environment(self) -> EnvironmentFactory:
+        """`make_environment` where something can only be done in an environment; OptionError if there is none."""
+        if self.make_environment is None:
+            raise OptionError(f"{self.name} has no environment; name one with --environment")
+        return self.make_environment
+
+    def spaces(self) -> tuple[gymnasium.spaces.Box, gymnasium.spaces.Box]:
         """Observations and actions of the environment, which there must be; makes one and closes it."""
-        environment = self.make_environment()
+        environment = self.require_environment()()
         environment.close()
-        return environment.observation_space, environment.action_space
+        return box(environment.observation_space), box(environment.action_space)
 
     @property
     def rewards(self) -> RewardMap:

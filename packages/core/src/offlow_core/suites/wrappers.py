@@ -3,12 +3,13 @@
 import contextlib
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import gymnasium
 import numpy as np
 
 from offlow_core.numpy_stream import as_global_generator
+from offlow_core.suites.spaces import box
 
 
 class OwnNumpyStream(gymnasium.Wrapper):
@@ -53,13 +54,14 @@ class FrameStack(gymnasium.Wrapper):
     def __init__(self, env: gymnasium.Env, frames: int):
         super().__init__(env)
         self._frames: deque[np.ndarray] = deque(maxlen=frames)
-        space = env.observation_space
+        self._count = frames
+        space = box(env.observation_space)
         low, high = (np.concatenate([bound] * frames, axis=-1) for bound in (space.low, space.high))
         self.observation_space = gymnasium.spaces.Box(low, high, dtype=space.dtype)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None):
         observation, info = self.env.reset(seed=seed, options=options)
-        self._frames.extend([observation] * self._frames.maxlen)
+        self._frames.extend([observation] * self._count)
         return self._stacked(), info
 
     def step(self, action):
@@ -90,7 +92,7 @@ class QuietSpaces(gymnasium.Wrapper):
 
 
 @contextlib.contextmanager
-def _precision_remarks_hidden() -> Iterator[None]:
+def _precision_remarks_hidden() -> Generator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precision lowered by casting.*")
         yield

@@ -48,7 +48,8 @@ class Job:
             raise SweepError(f"expected lists of words and of seeds, got {_short(content)}")
         if not _all_are(str, [content[name] for name in ("name", "package", "command")]):
             raise SweepError(f"expected names, got {_short(content)}")
-        return cls(**{**content, "arguments": tuple(content["arguments"]), "seeds": tuple(content["seeds"])})
+        words: dict[str, Any] = {"arguments": tuple(content["arguments"]), "seeds": tuple(content["seeds"])}
+        return cls(**{**content, **words})
 
 
 def job_name(task: str, label: str, changes: Mapping[str, str], seeds: Sequence[int]) -> str:

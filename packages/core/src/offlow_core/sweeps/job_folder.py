@@ -14,6 +14,7 @@ from offlow_core.training.run_directory import RunDirectory
 
 State = Literal["not started", "running", "interrupted", "failed", "finished"]
 
+JOB = "job.json"
 MARK, ENDED = "=== offlow: ", "; it "
 """What the lines in a log begin with that an attempt adds, and what follows in its last line: `; it failed`."""
 _LOG_TAIL_BYTES = 1 << 14
@@ -42,15 +43,15 @@ class JobFolder:
     def open(cls, path: Path) -> Self:
         """An existing job's folder; SweepError if its job.json is missing or damaged."""
         try:
-            return cls(path, Job.from_json(json.loads((path / "job.json").read_bytes())))
+            return cls(path, Job.from_json(json.loads((path / JOB).read_bytes())))
         except (OSError, ValueError, SweepError) as error:
-            raise SweepError(f"{path / 'job.json'} is no job: {error}; delete it, and it is made anew") from error
+            raise SweepError(f"{path / JOB} is no job: {error}; delete it, and it is made anew") from error
 
     @classmethod
     def in_sweep(cls, out: Path, job: Job) -> Self:
         """The job's folder in a sweep's; SweepError if that has another job of the name."""
         folder = cls(out / "jobs" / job.name, job)
-        if (folder.path / "job.json").exists():
+        if (folder.path / JOB).exists():
             there = cls.open(folder.path).job
             if there != job:
                 raise SweepError(
@@ -76,11 +77,11 @@ class JobFolder:
 
     def write(self) -> None:
         """Make the folder; SweepError on a full disk, for example."""
-        if (self.path / "job.json").exists():
+        if (self.path / JOB).exists():
             return
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / "job.json", self.job.to_json())
+            write_json(self.path / JOB, self.job.to_json())
         except OSError as error:
             raise SweepError(f"{self.path} cannot be written: {error}; nothing was started") from error
 
@@ -89,8 +90,8 @@ class JobFolder:
         runs = read_runs(self.runs_path)
         own = [runs.by_seed[seed] for seed in self.job.seeds if seed in runs.by_seed]
         state, reason = self._state(runs)
-        totals = [run.total for run in own]
-        known = len(own) == len(self.job.seeds) and None not in totals
+        totals = [run.total for run in own if run.total is not None]
+        known = len(totals) == len(self.job.seeds)
         done = {run.path: run.total or run.steps if run.state == "finished" else run.steps for run in own}
         damaged = "; ".join(f"{path}: {text}" for path, text in runs.damaged.items())
         return JobStatus(

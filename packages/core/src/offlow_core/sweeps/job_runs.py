@@ -45,8 +45,8 @@ class JobRuns:
 
     def resumable(self, job: Job) -> Path | None:
         """The run that `--resume` goes on with: seeds of one program only all together, or none."""
-        runs = [self.by_seed.get(seed) for seed in job.seeds]
-        if None in runs or len({run.session for run in runs}) > 1:
+        runs = [self.by_seed[seed] for seed in job.seeds if seed in self.by_seed]
+        if len(runs) < len(job.seeds) or len({run.session for run in runs}) > 1:
             return None
         return next((run.path for run in runs if run.state != "finished"), None)
 

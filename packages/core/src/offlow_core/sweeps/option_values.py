@@ -31,7 +31,7 @@ def read_grid(words: Sequence[str]) -> dict[str, list[str]]:
     """`name=value,value` words as name -> values; commas within brackets do not separate: `widths=[64,64],[8,8]`."""
     grid = {name: _separated(text) for name, text in read_settings(words, "grid").items()}
     for name, values in grid.items():
-        if "" in values or len(set(values)) != len(values):
+        if "" in values or len(set(map(_as_number, values))) != len(values):
             raise SweepError(f"--grid {name}: expected different values separated by commas, got {','.join(values)!r}")
     return grid
 
@@ -47,6 +47,14 @@ def _value(text: str) -> Any:
     if re.fullmatch(r"-?\d+", text):
         return int(text)
     return float(text) if re.fullmatch(r"-?\d+\.\d*", text) else text
+
+
+def _as_number(text: str) -> float | str:
+    """By which 0.1, 0.10 and 1e-1 are one value."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _separated(text: str) -> list[str]:

@@ -144,4 +144,4 @@ def _check_keys(content: Mapping[str, Any], known: Mapping[str, type], where: st
             raise SweepError(f"{where}: {key} must be a list of texts, got {value!r}")
 
 
-_TOML = {str: "text", list: "list", int: "integer", bool: "true or false", dict: "table"}
+_TOML: Mapping[type, str] = {str: "text", list: "list", int: "integer", bool: "true or false", dict: "table"}

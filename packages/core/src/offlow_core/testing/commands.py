@@ -11,6 +11,7 @@ import pytest
 from offlow_core.testing.comparisons import assert_identical
 from offlow_core.training.checkpoints import Checkpoint
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.saved_run import find_checkpoint
 
 _KILLED = """
 import importlib, os, signal, sys
@@ -58,7 +59,7 @@ def assert_same_numbers(found: RunDirectory, expected: RunDirectory) -> None:
     """Two runs have the same tables and the same last checkpoint, byte for byte."""
     for name in ("train.csv", "eval.csv", "episodes.csv"):
         assert (found.path / name).read_bytes() == (expected.path / name).read_bytes(), name
-    mine, theirs = found.checkpoints.latest(), expected.checkpoints.latest()
+    mine, theirs = find_checkpoint(found), find_checkpoint(expected)
     assert mine.path.read_bytes() == theirs.path.read_bytes()
     assert mine.step == theirs.step
 

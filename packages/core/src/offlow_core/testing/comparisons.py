@@ -21,4 +21,4 @@ def assert_close(
     """The same names and, up to rounding, the same values."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=rtol, atol=atol, err_msg=name)
+        np.testing.assert_allclose(np.asarray(found[name]), np.asarray(value), rtol=rtol, atol=atol, err_msg=name)

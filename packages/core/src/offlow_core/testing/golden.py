@@ -38,7 +38,7 @@ class GoldenCase:
             node[leaf] = array
         return tree
 
-    def settings(self, config_type: type) -> dict[str, Any]:
+    def settings(self, config_type: type[Any]) -> dict[str, Any]:
         """The entries of the recorded configuration that are fields of `config_type`; lists as tuples.
 
         An encoder is left out: the cases describe theirs by sizes, see `encoder_kwargs`.

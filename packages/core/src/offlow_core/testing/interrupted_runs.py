@@ -13,6 +13,7 @@ from offlow_core.testing.commands import (
 )
 from offlow_core.testing.tested_program import EVALUATION, ProgramUnderTest
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.saved_run import find_checkpoint
 
 LONG = ["--log_interval=2", "--save_interval=3", "--checkpoint_minutes=1000"]
 EVALUATED_EVERY = 7  # neither a row of metrics nor a checkpoint, so that a kill finds an interval half over
@@ -48,7 +49,7 @@ class InterruptedRuns(ProgramUnderTest):
         run = the_run_in(tmp_path)
         checkpoint = last // 3 * 3
         assert run.status["state"] == "running"
-        assert run.checkpoints.latest().meta == {"step": checkpoint}
+        assert find_checkpoint(run).meta == {"step": checkpoint}
         assert run.read("train")["step"][-1] == last  # a row after the checkpoint, to be written again
         assert self.command.main([*words, "--resume"]) == 0
         assert f"resuming {run.path} after step {checkpoint}" in capfd.readouterr().err
@@ -78,6 +79,6 @@ class InterruptedRuns(ProgramUnderTest):
     def test_another_evaluation_interval_trains_the_same(self, uninterrupted, long_words, tmp_path):
         run = self.train([*long_words, "--eval_interval=0"], tmp_path)
         assert (run.path / "train.csv").read_bytes() == (uninterrupted.path / "train.csv").read_bytes()
-        mine, theirs = run.checkpoints.latest(), uninterrupted.checkpoints.latest()
+        mine, theirs = find_checkpoint(run), find_checkpoint(uninterrupted)
         assert_same_checkpoint(mine, theirs, besides=SINCE_EVALUATION)
         assert not (run.path / "eval.csv").exists()

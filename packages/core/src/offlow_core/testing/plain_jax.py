@@ -6,7 +6,7 @@ written out, and one Adam serves a whole tree in which target networks have zero
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def create(params: dict, targets: dict, frozen: dict, key: Array, lr: float) -> 
     return PlainState(tree, optax.adam(lr).init(tree), frozen, key)
 
 
-def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, JointNoise]:
+def draw_noise(key: Array, shape: tuple[int, ...]) -> tuple[Array, JointNoise]:
     """The next key and the draws [B, A] of one update, a key for each."""
     key, next_key, x0_key, t_key, start_key, mse_key = jax.random.split(key, 6)
     next_action, x0, start, mse = (jax.random.normal(k, shape) for k in (next_key, x0_key, start_key, mse_key))
@@ -147,7 +147,7 @@ def adam_step(
     metrics["grad/max"] = jnp.max(jnp.array([leaf.max() for leaf in leaves]))
     metrics["grad/min"] = jnp.min(jnp.array([leaf.min() for leaf in leaves]))
     metrics["grad/norm"] = jnp.sum(jnp.array([jnp.linalg.norm(leaf.reshape(-1)) for leaf in leaves]))
-    return optax.apply_updates(state.params, updates), optimizer, metrics
+    return cast(dict, optax.apply_updates(state.params, updates)), optimizer, metrics
 
 
 def follow(params: dict, target: str, source: dict, tau: float) -> dict:

@@ -9,6 +9,7 @@ import pytest
 
 from offlow_core.testing import tiny_data
 from offlow_core.testing.commands import the_run_in
+from offlow_core.training.learner import Learner
 from offlow_core.training.run_directory import RunDirectory
 
 EVALUATION = ["--eval_episodes=2", "--eval_envs=2", "--eval_workers=0"]
@@ -19,7 +20,7 @@ class ProgramUnderTest:
 
     command: ClassVar[ModuleType]
     """The module of the package's command, with `main` and `PROGRAM`."""
-    learner: ClassVar[type]
+    learner: ClassVar[type[Learner]]
     """The class of its learners."""
     variants: ClassVar[Mapping[str, Sequence[str]]]
     """Options by the agent's name, the default agent first."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from offlow_core.data.collect.jobs import make_collector
 from offlow_core.data.collect.protocol import find_protocol
+from offlow_core.data.npz_file import write_npz
 
 HOPPER_REFERENCES = (-20.272305, 3234.3)
 """D4RL's returns of the random and of the expert policy."""
@@ -28,8 +29,8 @@ def _write_ogbench(folder: Path, name: str, rows: int) -> list[str]:
     collector = make_collector(find_protocol(name), rows)
     episodes = [collector.collect(0, episode, lambda _: None).arrays for episode in range(4)]
     path = folder / f"{name}-v0.npz"
-    np.savez(path, **{key: np.concatenate([episode[key] for episode in episodes[:3]]) for key in episodes[0]})
-    np.savez(folder / f"{name}-v0-val.npz", **episodes[3])
+    write_npz(path, {key: np.concatenate([episode[key] for episode in episodes[:3]]) for key in episodes[0]})
+    write_npz(folder / f"{name}-v0-val.npz", episodes[3])
     return [f"--env_name={name}-singletask-v0", f"--dataset_path={path}"]
 
 
@@ -57,7 +58,7 @@ def write_own(folder: Path) -> list[str]:
     for name, rows in (("arms", 30), ("arms-val", 10)):
         arrays = {"observations": random.random((rows, 4), np.float32), "rewards": random.random(rows, np.float32)}
         arrays |= {"actions": random.uniform(-1, 1, (rows, 2)).astype(np.float32)}
-        np.savez(folder / f"{name}.npz", **arrays, terminals=np.arange(rows) % 10 == 9)
+        write_npz(folder / f"{name}.npz", arrays | {"terminals": np.arange(rows) % 10 == 9})
     return ["--env_name=own/arms", f"--dataset_path={folder / 'arms.npz'}"]
 
 
@@ -67,5 +68,5 @@ def write_damaged(folder: Path, task: list[str], name: str, change: Callable[[np
     with np.load(path) as file:
         arrays = dict(file)
     damaged = folder / path.name
-    np.savez(damaged, **arrays | {name: change(arrays[name])})
+    write_npz(damaged, arrays | {name: change(arrays[name])})
     return [environment, f"--dataset_path={damaged}"]

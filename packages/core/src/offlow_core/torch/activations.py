@@ -1,5 +1,7 @@
 """Activation functions that PyTorch's CPU kernels compute slowly."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
@@ -40,6 +42,6 @@ class _EagerMish(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         x, p, t, y = ctx.saved_tensors
         return torch.addcmul(x, y, t, value=-1).mul_(p).add_(t).mul_(gradient)

@@ -15,7 +15,10 @@ Metrics = dict[str, Tensor]
 class TorchAgent(Protocol):
     """One seed of an algorithm. `update` and `losses` never wait for the device."""
 
-    metric_names: Sequence[str]
+    @property
+    def metric_names(self) -> Sequence[str]:
+        """What `update` reports."""
+        ...
 
     def prepare(self, updates: int) -> Hashable:
         """Set what depends on the number of updates made so far; which variant of `update` comes next."""
@@ -25,8 +28,8 @@ class TorchAgent(Protocol):
         """Fresh draws for one update."""
         ...
 
-    def update(self, batch: Batch, noise: Any, variant: Hashable) -> Metrics:
-        """One update in place; a scalar for each of `metric_names`."""
+    def update(self, batch: Batch, noise: Any, variant: Any, /) -> Metrics:
+        """One update in place, of the variant that `prepare` named; a scalar for each of `metric_names`."""
         ...
 
     def losses(self, batch: Batch, noise: Any) -> Metrics:

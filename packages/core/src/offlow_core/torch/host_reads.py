@@ -1,6 +1,6 @@
 """A watch for what makes the host wait for the device, which on a CPU nobody would notice."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,7 +23,7 @@ class HostReadError(AssertionError):
 
 
 @contextmanager
-def no_host_reads() -> Iterator[None]:
+def no_host_reads() -> Generator[None]:
     """Raise HostReadError at the first operation that would wait for a GPU."""
     with _Methods(), _Kernels():
         yield

@@ -10,7 +10,7 @@ from offlow_core.evaluation import Policy
 from offlow_core.torch.agent import Metrics, TorchAgent
 from offlow_core.torch.chunk_sampler import ChunkSampler
 from offlow_core.torch.device import describe
-from offlow_core.torch.device_data import Sampler, to_device
+from offlow_core.torch.device_data import DeviceTransitions, Sampler, to_device
 from offlow_core.torch.member import Member
 from offlow_core.torch.online import OnlinePhase
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
@@ -79,15 +79,15 @@ class TorchLearner:
         return [member.take_means() for member in self._members]
 
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
-        if self._validation is None or self._stages:
+        held_out = self._validation
+        if held_out is None or self._stages:
             return [{} for _ in self.seeds]
-        return [
-            self._validate(member.agent, seed, step) for member, seed in zip(self._members, self.seeds, strict=True)
-        ]
+        agents = [member.agent for member in self._members]
+        return [self._validate(agent, held_out, seed, step) for agent, seed in zip(agents, self.seeds, strict=True)]
 
-    def _validate(self, agent: TorchAgent, seed: int, step: int) -> dict[str, float]:
+    def _validate(self, agent: TorchAgent, held_out: DeviceTransitions, seed: int, step: int) -> dict[str, float]:
         generator = make_generator(seed, "validation", self._device, step)
-        batch = self._sampler.sample(self._validation, generator, self._batch_size)
+        batch = self._sampler.sample(held_out, generator, self._batch_size)
         losses = agent.losses(batch, agent.draw_noise(generator))
         return {f"validation/{name}": float(value) for name, value in losses.items()}
 

@@ -4,12 +4,14 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Activation = Callable[[Tensor], Tensor]
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class EnsembleLinear(nn.Module):
@@ -63,7 +65,7 @@ class Mlp(nn.Module):
             layers = [nn.utils.skip_init(nn.Linear, n, m) for n, m in widths]
         else:
             layers = [EnsembleLinear(members, n, m) for n, m in widths]
-        self.layers = nn.ModuleList(layers)
+        self.layers = cast(Sequence[nn.Linear | EnsembleLinear], nn.ModuleList(layers))
         self.norms = nn.ModuleList()
         if norm_eps is not None:
             self.norms.extend(_layer_norm(width, norm_eps, members) for width in hidden_dims)
@@ -85,12 +87,12 @@ def _layer_norm(width: int, eps: float, members: int | None) -> nn.Module:
     return nn.LayerNorm(width, eps) if members is None else EnsembleLayerNorm(members, width, eps)
 
 
-def frozen_copy(network: nn.Module) -> nn.Module:
+def frozen_copy(network: Network) -> Network:
     """An equal network without gradients: a target or an average at its start."""
     return copy.deepcopy(network).requires_grad_(False)
 
 
-def constant_view(network: nn.Module) -> nn.Module:
+def constant_view(network: Network) -> Network:
     """The same network without gradients: its parameters are those of the other one, at any time."""
     shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
     return copy.deepcopy(network, shared)
@@ -136,4 +138,5 @@ def _linear_layers(module: nn.Module) -> Iterator[tuple[nn.Linear | EnsembleLine
         if isinstance(layer, nn.Linear):
             yield layer, layer.in_features, layer.out_features
         elif isinstance(layer, EnsembleLinear):
-            yield layer, *layer.weight.shape[1:]
+            _, inputs, outputs = layer.weight.shape
+            yield layer, inputs, outputs

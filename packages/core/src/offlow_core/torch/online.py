@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 from offlow_core.data.reward_rules import UNCHANGED
 from offlow_core.evaluation.action_queue import ActionQueue
 from offlow_core.random_streams import stream_seed
-from offlow_core.torch.agent import TorchAgent
 from offlow_core.torch.chunk_sampler import ChunkSampler
 from offlow_core.torch.device_data import DeviceTransitions, Sampler
 from offlow_core.torch.member import Member
@@ -26,15 +26,16 @@ class OnlinePhase(Phase):
 
     The first `random_steps` actions are drawn from the action space; updates begin with step `first_update`, counted
     from 1 in this phase. `begin` prepares the agent at the start, and again whenever a saved state continues here.
+    Only a phase without steps may lack an environment.
     """
 
-    make_environment: Callable[[], gymnasium.Env]
+    make_environment: Callable[[], gymnasium.Env] | None
     buffer_size: int
     random_steps: int = 0
     first_update: int = 1
     updates_per_step: int = 1
     rewards: Callable[[np.ndarray], np.ndarray] = UNCHANGED
-    begin: Callable[[TorchAgent], None] = field(default=lambda agent: None)
+    begin: Callable[[Any], None] = field(default=lambda agent: None)
 
     def open(
         self, member: Member, train: DeviceTransitions, sampler: Sampler | ChunkSampler, batch_size: int

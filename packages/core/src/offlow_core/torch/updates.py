@@ -1,7 +1,7 @@
 """Repeating an update: called as it is, or recorded once as a CUDA graph and replayed."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 
@@ -12,7 +12,7 @@ WARM_UP_UPDATES = 3  # before recording: libraries choose their kernels, optimiz
 
 def compiled_if(wanted: bool, function: Function) -> Function:
     """The function, compiled as one graph for fixed shapes where that is wanted."""
-    return torch.compile(function, fullgraph=True, dynamic=False) if wanted else function
+    return cast(Function, torch.compile(function, fullgraph=True, dynamic=False)) if wanted else function
 
 
 class UpdateProgram:

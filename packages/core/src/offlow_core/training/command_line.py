@@ -1,18 +1,19 @@
 """From the words after a program's name to the options record of one training run."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import PurePath
-from typing import NoReturn, TypeVar
+from pathlib import Path, PurePath
+from typing import Generic, NoReturn, TypeVar
 
 import tyro
 
 from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError
 from offlow_core.training.option_tokens import Option, UnknownOptionError, near, options_of, read_arguments
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import Options, RunOptions
 
 Record = TypeVar("Record")
 Preset = Callable[[str, str, str], Mapping[str, str]]
@@ -27,14 +28,14 @@ _COMMANDS = (Option("agent", str), Option("print_config", bool, "True"), Option(
 
 
 @dataclass(frozen=True)
-class ParsedCommand:
+class ParsedCommand(Generic[Options]):
     """One training command.
 
     `resume` is None, `LATEST` or a run directory. `given` holds the dotted names of the run and agent options that
     the command line itself set: what someone who resumes a run wants changed.
     """
 
-    options: RunOptions
+    options: Options
     variant: str
     print_config: bool
     resume: str | None
@@ -45,18 +46,18 @@ def parse(
     argv: Sequence[str],
     *,
     program: str,
-    variants: Mapping[str, type[RunOptions]],
+    variants: Mapping[str, type[Options]],
     default_variant: str,
     preset: Preset,
-) -> ParsedCommand:
+) -> ParsedCommand[Options]:
     """Read a training command. `--agent` picks one of `variants`, by name or by a file that is called so.
 
-    Defaults come from the variant, then `--preset`, then the command line. `--help` exits with 0, a wrong command
-    line with 2 and a message on stderr. Touches no data, device or directory.
+    Without it a run that `--resume` names decides. Defaults come from the variant, then `--preset`, then the command
+    line. `--help` exits with 0, a wrong command line with 2 and a message on stderr. Touches no data or device.
     """
     words = [word for word in argv if word not in _HELP]
     try:
-        variant = _variant(words, variants, default_variant)
+        variant = _variant(words, variants, _resumed_agent(words) or default_variant)
         record_type = variants[variant]
         options = options_of(record_type)
         given = _read(words, [*_COMMANDS, *options], variant, variants)
@@ -114,16 +115,30 @@ def fail(program: str, message: str) -> NoReturn:
 
 
 def _variant(words: Sequence[str], variants: Mapping[str, type[RunOptions]], default: str) -> str:
-    name = default
-    for word, following in pairwise([*words, ""]):
-        if word == "--agent":
-            name = following
-        elif word.startswith("--agent="):
-            name = word.removeprefix("--agent=")
-    name = PurePath(name.strip("'\"")).stem
+    name = PurePath(_last_value("agent", words, default)).stem
     if name not in variants:
         raise OptionError(f"unknown agent {name!r}; {near(name, variants)}")
     return name
+
+
+def _resumed_agent(words: Sequence[str]) -> str | None:
+    """The agent of the run that `--resume` names; None where there is none, which is said when it is opened."""
+    run = Path(_last_value("resume", words, LATEST))
+    try:
+        return str(json.loads((run / "config.json").read_bytes())["agent"]["agent_name"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _last_value(option: str, words: Sequence[str], default: str) -> str:
+    """What follows the last `--option`, or its equals sign, without quotes."""
+    value = default
+    for word, following in pairwise([*words, ""]):
+        if word == f"--{option}":
+            value = following
+        elif word.startswith(f"--{option}="):
+            value = word.partition("=")[2]
+    return value.strip("'\"")
 
 
 def _read(

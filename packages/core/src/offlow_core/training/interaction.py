@@ -8,6 +8,7 @@ import numpy as np
 
 from offlow_core.data.reward_rules import UNCHANGED
 from offlow_core.random_streams import stream_seed
+from offlow_core.suites.spaces import box
 
 RECENT_EPISODES = 20
 
@@ -21,11 +22,13 @@ class Interaction:
 
     def __init__(
         self,
-        make_environment: Callable[[], gymnasium.Env],
+        make_environment: Callable[[], gymnasium.Env] | None,
         seeds: Sequence[int],
         rewards: Callable[[np.ndarray], np.ndarray] = UNCHANGED,
     ):
-        """`rewards` maps those of the transitions, not the returns of the episodes."""
+        """`rewards` maps those of the transitions, not the returns of the episodes; ValueError without environment."""
+        if make_environment is None:
+            raise ValueError("a phase has steps in an environment, but its task has no environment")
         self._walks = [_Walk(make_environment(), seed) for seed in seeds]
         self._rewards = rewards
 
@@ -37,7 +40,7 @@ class Interaction:
     @property
     def action_space(self) -> gymnasium.spaces.Box:
         """Of every environment."""
-        return self._walks[0].environment.action_space
+        return self._walks[0].action_space
 
     def step(self, actions: np.ndarray) -> dict[str, np.ndarray]:
         """Execute one action per environment [S, A]; the transitions, with a leading axis [S].
@@ -75,6 +78,7 @@ class _Walk:
 
     def __init__(self, environment: gymnasium.Env, seed: int):
         self.environment, self._seed = environment, seed
+        self.action_space = box(environment.action_space)
         self.last_episode: dict[str, float] = {}
         self._returns: deque[float] = deque(maxlen=RECENT_EPISODES)
         self._begin(0)
@@ -83,7 +87,7 @@ class _Walk:
         self._episode, self._actions, self._return = episode, [], 0.0
         self.observation, _ = self.environment.reset(seed=stream_seed(self._seed, "env", episode))
 
-    def step(self, action: np.ndarray) -> dict[str, np.ndarray]:
+    def step(self, action: np.ndarray) -> dict[str, np.ndarray | np.float32]:
         before = self.observation
         after, reward, terminated, truncated, info = self.environment.step(action)
         self.observation = after
@@ -106,7 +110,7 @@ class _Walk:
         }
 
     def state_arrays(self) -> dict[str, np.ndarray]:
-        shape = (len(self._actions), *self.environment.action_space.shape)
+        shape = (len(self._actions), *self.action_space.shape)
         actions = np.stack(self._actions) if self._actions else np.zeros(shape, np.float32)
         last = self.last_episode
         return {

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,13 +33,23 @@ class Learner(Protocol):
     Updates are a function of the seed and the step alone: how `advance` calls are cut does not change them.
     """
 
-    phases: Sequence[Phase]
-    seeds: Sequence[int]
-    device: str
-    """What it computes on, in words."""
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """What it goes through, in this order."""
+        ...
 
-    def enter(self, phase: Phase) -> bool:
-        """Get ready for a phase (at its start or in its middle); False if it has nothing left to do."""
+    @property
+    def seeds(self) -> Sequence[int]:
+        """One for each agent."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What it computes on, in words."""
+        ...
+
+    def enter(self, phase: Any) -> bool:
+        """Get ready for one of `phases` (at its start or in its middle); False if it has nothing left to do."""
         ...
 
     def advance(self, step: int, steps: int) -> None:
@@ -58,7 +68,7 @@ class Learner(Protocol):
         """The losses on held-out transitions, one record per seed; empty records if there are none."""
         ...
 
-    def leave(self, phase: Phase) -> None:
+    def leave(self, phase: Any) -> None:
         """Called once when the last step of a phase is done."""
         ...
 

@@ -9,10 +9,9 @@ from typing import Any, Literal, Protocol
 
 from offlow_core.files import atomic_file
 from offlow_core.suites.score import ScoreRule
-from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.run_directory import MetricKind, RunDirectory
 from offlow_core.training.tables import as_number
 
-MetricKind = Literal["train", "eval", "timing"]
 WandbMode = Literal["online", "offline", "disabled"]
 
 

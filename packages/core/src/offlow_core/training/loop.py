@@ -99,8 +99,9 @@ class TrainingLoop:
         """
         before = None
         while True:
-            latest = [member.run.checkpoints.latest(before) for member in self.members]
-            if any(checkpoint is None for checkpoint in latest):
+            found = [member.run.checkpoints.latest(before) for member in self.members]
+            latest = [checkpoint for checkpoint in found if checkpoint is not None]
+            if len(latest) < len(found):
                 if before is None:
                     return None
                 raise CheckpointError(
@@ -213,12 +214,12 @@ class TrainingLoop:
             member.logger.log("timing", self.step, {"updates_per_s": rate, "training_s": self.training_s})
 
     def _evaluate(self, progress: Progress, *, is_extra: bool) -> dict[str, float]:
-        start_s = time.monotonic()
+        evaluator, start_s = self._require_evaluator(), time.monotonic()
         scores = []
         # The evaluation after the first update is an extra one and does not cut the first interval short.
         intervals = [{}] * len(self.members) if is_extra else self._learner.interval_means()
         for i, (member, seed) in enumerate(zip(self.members, self._learner.seeds, strict=True)):
-            records = self._evaluator.evaluate(
+            records = evaluator.evaluate(
                 self._learner.policy(i),
                 episodes=self._settings.eval_episodes,
                 seed=evaluation_seed(seed, self.step),
@@ -239,7 +240,12 @@ class TrainingLoop:
     def record_video(self, index: int, path: Path, episodes: int) -> None:
         """Film episodes of one seed's current policy."""
         seed = evaluation_seed(self._learner.seeds[index], self.step)
-        self._evaluator.record_video(self._learner.policy(index), path, episodes=episodes, seed=seed)
+        self._require_evaluator().record_video(self._learner.policy(index), path, episodes=episodes, seed=seed)
+
+    def _require_evaluator(self) -> Evaluator:
+        if self._evaluator is None:
+            raise ValueError("there is no evaluator: the task has no environment")
+        return self._evaluator
 
     def _checkpoint_due(self) -> bool:
         by_time = time.monotonic() - self._checkpoint_s >= 60 * self._settings.checkpoint_minutes

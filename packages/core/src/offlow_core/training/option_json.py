@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from offlow_core.option_checks import OptionError, literal_choices
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.training.option_tokens import near
-from offlow_core.training.options import RunOptions
+from offlow_core.training.options import Options, RunOptions
 
 _LATER = frozenset(field.name for field in fields(SuiteOptions)) | {"tensorboard", "wandb_group"}
 """Options that may come after a run was made: their defaults leave it as it was. Packages mark such options of their
@@ -27,7 +27,7 @@ def to_text(options: RunOptions) -> str:
     return json.dumps(to_json(options), indent=2)
 
 
-def from_json(variants: Mapping[str, type[RunOptions]], record: Mapping[str, Any]) -> RunOptions:
+def from_json(variants: Mapping[str, type[Options]], record: Mapping[str, Any]) -> Options:
     """Options from what `to_json` made; the agent's name picks one of `variants`.
 
     Options of suites and loggers that are newer than the record take their defaults, which is said on stderr. Raises

@@ -1,10 +1,15 @@
 """What one training run can be told."""
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites.options import SuiteOptions
+
+if TYPE_CHECKING:
+    PresetName = str  # the options of a package may have others than these
+else:
+    PresetName = Literal["none", "paper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +32,9 @@ class RunOptions(SuiteOptions):
         }
     )
     """Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
+
+    if TYPE_CHECKING:  # declared by the packages, each with its own type and default
+        agent: Any
 
     env_name: str = field(default="cube-double-play-singletask-v0", metadata={"aliases": ("env",)})
     """Task to train on (also `--env`)."""
@@ -64,7 +72,7 @@ class RunOptions(SuiteOptions):
     """Weights & Biases group (also `--run_group`); None: task and algorithm."""
     tensorboard: bool = False
     """TensorBoard as a further logger, in the run directory; needs the extra `tensorboard`."""
-    preset: Literal["none", "paper"] = "none"
+    preset: PresetName = "none"
     """Published settings of the task as defaults."""
 
     @property
@@ -94,6 +102,10 @@ class RunOptions(SuiteOptions):
     def total_steps(self) -> int:
         """Steps of the whole run."""
         return self.offline_steps
+
+
+Options = TypeVar("Options", bound=RunOptions)
+"""Those of one package: of one of its agents, or of all of them together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +150,7 @@ class ImageOptions(RunOptions):
         check(self, "p_aug", lambda value: value is None or 0 <= value <= 1, "between 0 and 1, or None")
 
 
-def refuse_images_online(options: RunOptions) -> None:
+def refuse_images_online(options: OnlineOptions) -> None:
     """Raise `OptionError` for online training of an agent that looks at images; `options.agent` has an `encoder`."""
     if options.online_steps > 0 and options.agent.encoder is not None:
         raise OptionError("online_steps must be 0 with an image encoder: online training needs state observations")

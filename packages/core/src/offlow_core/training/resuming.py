@@ -7,7 +7,7 @@ from offlow_core.data.transitions import Dataset
 from offlow_core.option_checks import OptionError
 from offlow_core.training.command_line import LATEST, ParsedCommand
 from offlow_core.training.option_json import from_json, to_json
-from offlow_core.training.options import OnlineOptions, RunOptions
+from offlow_core.training.options import OnlineOptions, Options, RunOptions
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError, find_resumable
 
 
@@ -40,8 +40,8 @@ def runs_to_resume(command: ParsedCommand) -> list[RunDirectory]:
 
 
 def options_of(
-    runs: Sequence[RunDirectory], command: ParsedCommand, variants: Mapping[str, type[RunOptions]]
-) -> RunOptions:
+    runs: Sequence[RunDirectory], command: ParsedCommand[Options], variants: Mapping[str, type[Options]]
+) -> Options:
     """The options that the runs were started with, with those changes of the command line that a run can take."""
     saved = from_json(variants, runs[0].config)
     if command.resume == LATEST:
@@ -64,7 +64,7 @@ def options_of(
     return replace(saved, **{name: getattr(command.options, name) for name in changes})
 
 
-def with_recorded(options: RunOptions, run: RunDirectory) -> RunOptions | None:
+def with_recorded(options: Options, run: RunDirectory) -> Options | None:
     """The options with the values that the run took from its data when it began; None if it recorded none."""
     recorded = run.manifest.get("from_data")
     if recorded is None:

@@ -24,6 +24,8 @@ from offlow_core.training.tables import Table, read_table
 State = Literal["running", "finished", "failed", "interrupted"]
 Kind = Literal["train", "eval", "episodes", "timing"]
 
+MetricKind = Literal["train", "eval", "timing"]
+"""The tables with one row per step."""
 TABLES: tuple[Kind, ...] = ("train", "eval", "episodes", "timing")
 TRACEBACK_LINES = 30
 

@@ -137,7 +137,7 @@ def _write(target: Path, step: int, records: Sequence[EpisodeRecord]) -> Path:
 def _play(policy: Policy, task: Task, settings: EvaluateOptions, target: Path) -> list[EpisodeRecord]:
     """The episodes; films of the first ones, if any are wanted, lie at `target`."""
     seed = evaluation_seed(settings.seed, 0)
-    make = task.make_environment
+    make = task.require_environment()
     with Evaluator(make, num_envs=settings.eval_envs, num_workers=settings.eval_workers) as evaluator:
         records = evaluator.evaluate(policy, episodes=settings.episodes, seed=seed, progress=sys.stderr.isatty())
         target.parent.mkdir(exist_ok=True)
@@ -146,7 +146,7 @@ def _play(policy: Policy, task: Task, settings: EvaluateOptions, target: Path) -
     return records
 
 
-def find_checkpoint(run: RunDirectory, step: int | None) -> Checkpoint:
+def find_checkpoint(run: RunDirectory, step: int | None = None) -> Checkpoint:
     """The checkpoint that was saved after this step of the run; the last one for None."""
     if step is None:
         checkpoint = run.checkpoints.latest()

@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Evaluator
+from offlow_core.nested import flattened
 from offlow_core.option_checks import OptionError
 from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
@@ -23,7 +24,7 @@ from offlow_core.training.loggers import make_logger
 from offlow_core.training.loop import LoopSettings, Member, TrainingLoop
 from offlow_core.training.manifest import build_manifest
 from offlow_core.training.option_json import to_json
-from offlow_core.training.options import OnlineOptions, RunOptions
+from offlow_core.training.options import OnlineOptions, Options, RunOptions
 from offlow_core.training.resuming import check_same_data, options_of, runs_to_resume, with_recorded
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.run_scores import final_scores
@@ -32,18 +33,18 @@ from offlow_core.training.stopping import StoppedError
 
 
 @dataclass(frozen=True)
-class Program:
+class Program(Generic[Options]):
     """What the session has to know of an algorithm package."""
 
     name: str
-    variants: Mapping[str, type[RunOptions]]
-    make_learner: Callable[[RunOptions, Dataset, Task], Learner]
+    variants: Mapping[str, type[Options]]
+    make_learner: Callable[[Options, Dataset, Task], Learner]
     packages: Sequence[str]
     _: KW_ONLY
-    load_dataset: Callable[[RunOptions, Task], Dataset] = lambda options, task: task.load_dataset()
+    load_dataset: Callable[[Options, Task], Dataset] = lambda options, task: task.load_dataset()
     """`suites.from_scratch.no_data` for an agent that starts without data."""
-    selection: Callable[[RunOptions], ModelSelection] = lambda options: LastModel()
-    from_data: Callable[[RunOptions, Dataset, Task], RunOptions] = lambda options, dataset, task: options
+    selection: Callable[[Options], ModelSelection] = lambda options: LastModel()
+    from_data: Callable[[Options, Dataset, Task], Options] = lambda options, dataset, task: options
     """The options with numbers in place of what they leave to the data; the manifest records these numbers."""
     conclude: Callable[[Sequence[RunDirectory], Task], None] = lambda runs, task: None
     """What is written when all seeds of a session have finished."""
@@ -74,7 +75,9 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     stack.callback(learner.close)
     if not runs:
         manifest = make_manifest(program, learner, task, dataset, options)
-        manifest["from_data"] = _differences(to_json(options), to_json(complete))
+        given = dict(flattened(to_json(options)))
+        found = {name: value for name, value in flattened(to_json(complete)) if value != given[name]}
+        manifest["from_data"] = found
         new = create_runs(options, task, manifest, learner.seeds)
         runs = [stack.enter_context(run) for run in new]
     del dataset  # the learner keeps what it needs of it, which may be on a device
@@ -220,17 +223,6 @@ def make_manifest(
     manifest = build_manifest(packages=program.packages, device=learner.device, dataset=origin, semantics=semantics)
     of_options = {"total_steps": options.total_steps, "changeable": sorted(options.changeable)}
     return {**manifest, **of_options, "session": uuid.uuid4().hex}
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Entries of `after` that differ from `before`, nested ones under dotted names."""
-    found: dict[str, Any] = {}
-    for name, value in after.items():
-        if isinstance(value, Mapping):
-            found |= _differences(before[name], value, f"{prefix}{name}.")
-        elif value != before[name]:
-            found[prefix + name] = value
-    return found
 
 
 def create_runs(

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from offlow_core.suites.score import ScoreRule
-from offlow_core.training.loggers import MetricKind
-from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.run_directory import MetricKind, RunDirectory
 from offlow_core.training.tables import as_number
 
 FOLDER = "tensorboard"

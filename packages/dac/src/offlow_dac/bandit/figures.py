@@ -34,10 +34,10 @@ def bandit_figure(
 ) -> list[Path]:
     """Draw the data [N, 2], coloured by reward, and on it each method; the paths of the PDF and the PNG."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     rows = -(-len(panels) // COLUMNS)
-    figure = Figure(figsize=(7.6, 0.9 + 3.5 * rows), layout="constrained")
-    figure.get_layout_engine().set(hspace=0.05)
+    figure = Figure(figsize=(7.6, 0.9 + 3.5 * rows), layout=ConstrainedLayoutEngine(hspace=0.05))
     figure.suptitle(f"Where guidance takes a diffusion policy: {TITLES[name]}", x=0.01, ha="left", weight="bold")
     places = figure.subplots(rows, COLUMNS, sharey=True).ravel()
     for axes, (method, (actions, values)) in zip(places, panels.items(), strict=True):

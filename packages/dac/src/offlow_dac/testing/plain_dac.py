@@ -132,7 +132,7 @@ def update(state: PlainState, batch: Batch, agent: Dac) -> tuple[PlainState, Met
 
 
 def _adam_step(params: Params, gradients: Params, optimizer: optax.OptState, lr: float, config: DacConfig):
-    decay = optax.cosine_decay_schedule(lr, config.lr_decay_steps)
+    decay = optax.cosine_decay_schedule(lr, config.decay_steps)
     steps, optimizer = optax.chain(optax.clip_by_global_norm(config.clip_grad_norm), optax.adam(decay)).update(
         gradients, optimizer
     )

@@ -88,7 +88,7 @@ def actor_loss(
 
     log_alpha = params["log_alpha"]["value"][0]
     alpha = jnp.exp(constant["log_alpha"]["value"][0])
-    alpha_loss = -log_alpha * (jax.lax.stop_gradient(divergence) - config.target_divergence)
+    alpha_loss = -log_alpha * (jax.lax.stop_gradient(divergence) - config.allowed_divergence)
     loss = bc_flow_loss + alpha * divergence + q_term + alpha_loss
     metrics = {
         "actor_loss": loss,

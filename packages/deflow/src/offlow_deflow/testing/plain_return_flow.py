@@ -27,7 +27,7 @@ def plain_state(state: JointState, config: ReturnFlowConfig, key: Array) -> Plai
     return create(state.params, {"target_floq": state.target}, {}, key, config.lr)
 
 
-def draw_vf_noise(key: Array, shape: tuple[int, int], repeats: int) -> tuple[Array, FlowCriticNoise]:
+def draw_vf_noise(key: Array, shape: tuple[int, ...], repeats: int) -> tuple[Array, FlowCriticNoise]:
     """The next key and the draws of one update, a key for each."""
     key, *keys = jax.random.split(key, 9)
     rows = shape[0] * repeats

@@ -1,7 +1,7 @@
 """What all methods of the toy experiments are made of."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from offlow_core.torch.streams import make_generator
 from offlow_diffusion_ql.networks import TwinCritic
 from offlow_diffusion_ql.toy.bandit import ACTION_DIM, STATE_DIM
 from offlow_diffusion_ql.toy.options import ToyOptions
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Method(Protocol):
@@ -39,7 +41,7 @@ class Workbench:
         """A stream of this method; on its device, unless another one is named."""
         return make_generator(self.options.seed, f"toy/{self.name}/{stream}", device or self.device)
 
-    def learner(self, network: nn.Module, stream: str) -> "Learner":
+    def learner(self, network: Network, stream: str) -> "Learner[Network]":
         """The network with fresh weights, and its optimizer."""
         init_uniform(network, self.generator(stream, torch.device("cpu")))  # equal networks on every device
         return Learner(network.to(self.device), self.options.lr)
@@ -49,10 +51,10 @@ class Workbench:
         return Mlp(inputs, [self.options.hidden_dim] * 2, outputs, torch.relu)
 
 
-class Learner:
+class Learner(Generic[Network]):
     """A network and the optimizer that trains it."""
 
-    def __init__(self, network: nn.Module, lr: float):
+    def __init__(self, network: Network, lr: float):
         self.network = network
         self._parameters = list(network.parameters())
         self._adam = ClippedAdam(self._parameters, lr)

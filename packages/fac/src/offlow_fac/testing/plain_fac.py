@@ -27,7 +27,7 @@ def plain_state(state: FacState, config: FacConfig, key: Array) -> PlainState:
     return create(state.params, {"target_critic": state.target_critic}, state.behaviour, key, config.lr)
 
 
-def draw_noise(key: Array, shape: tuple[int, int]) -> tuple[Array, ActorCriticNoise]:
+def draw_noise(key: Array, shape: tuple[int, ...]) -> tuple[Array, ActorCriticNoise]:
     """The next key and the draws [B, A] of one update without probes, a key for each."""
     key, next_key, penalty_key, actor_key = jax.random.split(key, 4)
     return key, ActorCriticNoise(*(jax.random.normal(k, shape) for k in (next_key, penalty_key, actor_key)))

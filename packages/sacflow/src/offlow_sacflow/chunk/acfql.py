@@ -13,14 +13,13 @@ from offlow_sacflow.chunk.noise import AcfqlNoise, draw_acfql_noise
 from offlow_sacflow.chunk.sampling import best_of_candidates
 
 
-class Acfql(ChunkAgent):
+class Acfql(ChunkAgent[AcfqlConfig]):
     """A flow that imitates, and a one-step actor that is distilled from it and climbs the critics.
 
     The best of n acts with the flow itself; its one-step actor stays as it is, and is there because official
     checkpoints hold it.
     """
 
-    config: AcfqlConfig
     loss_names = ("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss")
 
     def __init__(

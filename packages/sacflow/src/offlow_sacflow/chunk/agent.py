@@ -3,13 +3,13 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from offlow_core.evaluation import Policy
-from offlow_core.torch.learner import Metrics
+from offlow_core.torch.agent import Metrics, TorchAgent
 from offlow_core.torch.networks import constant_view, frozen_copy
 from offlow_core.torch.optimizers import ClippedAdam, move_towards
 from offlow_core.torch.state_arrays import joined
@@ -22,9 +22,10 @@ from offlow_sacflow.chunk.networks import ChunkCritic, Field, OneStepActor
 
 CRITIC_METRICS = ("critic/critic_loss", "critic/q_mean", "critic/q_max", "critic/q_min")
 GRADIENT_METRICS = ("grad/max", "grad/min", "grad/norm")
+Config = TypeVar("Config", bound=ChunkConfig)
 
 
-class ChunkAgent(ABC):
+class ChunkAgent(TorchAgent, ABC, Generic[Config]):
     """One seed; its networks are updated in place."""
 
     loss_names: Sequence[str]
@@ -32,7 +33,7 @@ class ChunkAgent(ABC):
 
     def __init__(
         self,
-        config: ChunkConfig,
+        config: Config,
         observation_dim: int,
         action_dim: int,
         actors: Mapping[str, Field | OneStepActor],
@@ -48,7 +49,7 @@ class ChunkAgent(ABC):
         critic = ChunkCritic(config, observation_dim, self.flat_dim)
         self.networks = nn.ModuleDict({"critic": critic, **actors})
         generator = make_generator(seed, "init", torch.device("cpu"))  # equal networks on every device
-        for network in self.networks.values():
+        for network in (critic, *actors.values()):
             network.init(generator)
         self.networks.to(device)
         self.critics = Critics(critic, constant_view(critic), frozen_copy(critic))
@@ -106,7 +107,7 @@ def flat_dim(config: ChunkConfig, action_dim: int) -> int:
     return action_dim * (config.horizon_length if config.action_chunking else 1)
 
 
-def gradient_metrics(gradients: Sequence[Tensor]) -> Metrics:
+def gradient_metrics(gradients: list[Tensor]) -> Metrics:
     """The greatest and the least entry of all gradients, and the sum of their norms."""
     least, greatest = torch.cat([gradient.flatten() for gradient in gradients]).aminmax()
     norms = torch.stack(torch._foreach_norm(gradients))

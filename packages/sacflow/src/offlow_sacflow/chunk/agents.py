@@ -1,5 +1,7 @@
 """From a configuration with chunks to its agent."""
 
+from collections.abc import Callable
+
 import torch
 
 from offlow_core.option_checks import OptionError
@@ -9,7 +11,7 @@ from offlow_sacflow.chunk.config import AcfqlConfig, ChunkConfig, ChunkFlowGConf
 from offlow_sacflow.chunk.naive import ChunkNaive
 from offlow_sacflow.chunk.sac_flow import ChunkSacFlow
 
-_AGENTS: dict[type[ChunkConfig], type[ChunkAgent]] = {
+_AGENTS: dict[type[ChunkConfig], Callable[..., ChunkAgent]] = {
     AcfqlConfig: Acfql,
     ChunkNaiveConfig: ChunkNaive,
     ChunkFlowTConfig: ChunkSacFlow,

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor, nn
 
+from offlow_core.torch.networks import Mlp
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
 from offlow_core.training.saved_arrays import part_of
 from offlow_sacflow.chunk.agent import ChunkAgent
 from offlow_sacflow.chunk.config import ChunkFlowTConfig
-from offlow_sacflow.chunk.networks import ChunkCritic, GatedField, TokenField
+from offlow_sacflow.chunk.networks import ChunkCritic, GatedField, MlpField, OneStepActor, TokenField
 from offlow_sacflow.chunk.sac_flow import ChunkSacFlow
 from offlow_sacflow.flax_parameters import (
     Arrays,
@@ -40,7 +41,7 @@ def load_official(agent: ChunkAgent, params: Mapping[str, np.ndarray]) -> None:
         )
     for network, module in modules.items():
         leaves = FlaxArrays(part_of(params, f"{module}/"))
-        load_arrays(network.state_dict(), from_flax(_table(agent, network), leaves))
+        load_arrays(network.state_dict(), from_flax(_table(network), leaves))
     load_arrays(weight, {name: np.asarray(params[name], np.float32) for name in weight})
 
 
@@ -60,7 +61,7 @@ def _official(agent: ChunkAgent, states: Mapping[nn.Module, Arrays], idle: Array
     modules, found = _modules(agent), {}
     for network, state in states.items():
         module = modules[network]
-        leaves = to_flax(_table(agent, network), state, part_of(idle, f"{module}/"))
+        leaves = to_flax(_table(network), state, part_of(idle, f"{module}/"))
         found |= {f"{module}/{path}": array for path, array in leaves.params.items()}
     return found
 
@@ -84,24 +85,25 @@ def _entropy_weight(agent: ChunkAgent) -> dict[str, Tensor]:
     return {"alpha/log_ent_coef": agent.entropy_weight.log} if learned else {}
 
 
-def _table(agent: ChunkAgent, network: nn.Module) -> Table:
-    config = agent.config
+def _table(network: nn.Module) -> Table:
     if isinstance(network, ChunkCritic):
-        return _mlp("values", "value_net", len(config.value_hidden_dims), normalised=config.layer_norm, stacked=True)
+        return _mlp("values", "value_net", network.values, stacked=True)
     if isinstance(network, TokenField):
-        decoder = token_decoder("decoder", config.transformer_d_model, config.transformer_n_layers, "LayerNorm")
-        return decoder + dense("velocity", "velocity_head")
-    table = _mlp("mlp", "mlp", len(config.actor_hidden_dims), normalised=config.actor_layer_norm)
+        layers = len(network.decoder.layers)
+        return token_decoder("decoder", network.width, layers, "LayerNorm") + dense("velocity", "velocity_head")
+    if not isinstance(network, MlpField | OneStepActor):
+        raise TypeError(f"the official agents have no {type(network).__name__}")
+    table = _mlp("mlp", "mlp", network.mlp)
     if isinstance(network, GatedField):
         table += dense("gate.layers.0", "gate_net/layers_0") + dense("gate.layers.1", "gate_net/layers_2")
     return table
 
 
-def _mlp(ours: str, theirs: str, hidden: int, *, normalised: bool, stacked: bool = False) -> Table:
+def _mlp(ours: str, theirs: str, mlp: Mlp, *, stacked: bool = False) -> Table:
     layer = stacked_dense if stacked else dense
     table: Table = []
-    for i in range(hidden + 1):
+    for i in range(len(mlp.layers)):
         table += layer(f"{ours}.layers.{i}", f"{theirs}/Dense_{i}")
-    for i in range(hidden if normalised else 0):
+    for i in range(len(mlp.norms)):
         table += scale_and_bias(f"{ours}.norms.{i}", f"{theirs}/LayerNorm_{i}")
     return table

@@ -93,8 +93,9 @@ def acfql_loss(
     bc_loss = cloning_loss(flow, batch, noise.cloning, config)
     if config.actor_type == "best-of-n":
         return _joint(critic_loss, bc_loss, parts, bc_flow_loss=bc_loss)
-    actions = actor(batch["observations"], noise.actor_starts)
-    distill_loss = _distance_to_flow(flow, batch, noise.actor_starts, actions, config)
+    starts = _actor_starts(noise)
+    actions = actor(batch["observations"], starts)
+    distill_loss = _distance_to_flow(flow, batch, starts, actions, config)
     q_loss = -_mean_value(critics, batch, actions.clamp(-1, 1))
     actor_loss = bc_loss + config.alpha * distill_loss + q_loss
     return _joint(critic_loss, actor_loss, parts, bc_flow_loss=bc_loss, distill_loss=distill_loss)
@@ -112,8 +113,9 @@ def naive_imitation_loss(
     """As `acfql_loss`, of an actor that is a squashed flow itself; `weight` is that of the distance."""
     critic_loss, parts = _naive_critic_loss(critics, actor, batch, noise.next_starts, config)
     bc_loss = cloning_loss(flow, batch, noise.cloning, config)
-    actions = squashed_flow(actor, batch["observations"], noise.actor_starts, config.flow_one_step)
-    distill_loss = _distance_to_flow(flow, batch, noise.actor_starts, actions, config)
+    starts = _actor_starts(noise)
+    actions = squashed_flow(actor, batch["observations"], starts, config.flow_one_step)
+    distill_loss = _distance_to_flow(flow, batch, starts, actions, config)
     actor_loss = bc_loss + weight * distill_loss - _mean_value(critics, batch, actions)
     return _joint(critic_loss, actor_loss, parts, bc_flow_loss=bc_loss, distill_loss=distill_loss)
 
@@ -196,6 +198,13 @@ def _naive_critic_loss(
     with torch.no_grad():
         next_actions = squashed_flow(actor, batch["next_observations"][:, -1], starts, config.flow_one_step)
     return bellman_loss(critics, batch, next_actions, 0.0, config)
+
+
+def _actor_starts(noise: AcfqlNoise) -> Tensor:
+    """Of an agent that has an actor."""
+    if noise.actor_starts is None:
+        raise ValueError("an actor needs starts of its own; only the best of n does without")
+    return noise.actor_starts
 
 
 def _distance_to_flow(flow: MlpField, batch: Batch, starts: Tensor, actions: Tensor, config: AcfqlConfig) -> Tensor:

@@ -13,13 +13,12 @@ from offlow_sacflow.chunk.sampling import squashed_flow
 from offlow_sacflow.chunk.two_updates import TwoUpdatesAgent
 
 
-class ChunkNaive(TwoUpdatesAgent):
+class ChunkNaive(TwoUpdatesAgent[ChunkNaiveConfig]):
     """A flow that imitates, and another one that is distilled from it and climbs the critics through its Euler steps.
 
     Online the first has no gradient; what momentum it has still moves it.
     """
 
-    config: ChunkNaiveConfig
     loss_names = ("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss")
 
     def __init__(

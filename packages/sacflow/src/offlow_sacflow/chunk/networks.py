@@ -130,9 +130,9 @@ class TokenField(nn.Module):
 
     def __init__(self, config: ChunkFlowTConfig, observation_dim: int, action_dim: int):
         super().__init__()
-        width, layers = config.transformer_d_model, config.transformer_n_layers
-        self.decoder = TokenDecoder(observation_dim, action_dim, width, layers, config.denoising_steps, RowNorm)
-        self.velocity = nn.utils.skip_init(nn.Linear, width, action_dim)
+        self.width, layers = config.transformer_d_model, config.transformer_n_layers
+        self.decoder = TokenDecoder(observation_dim, action_dim, self.width, layers, config.denoising_steps, RowNorm)
+        self.velocity = nn.utils.skip_init(nn.Linear, self.width, action_dim)
 
     def context(self, observations: Tensor, times: Tensor) -> Context:
         """For observations [B, S] and the times of K steps, shared [K, 1] or each row's own [K, B, 1]."""

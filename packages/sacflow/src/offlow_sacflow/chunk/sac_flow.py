@@ -17,10 +17,9 @@ from offlow_sacflow.chunk.two_updates import TwoUpdatesAgent
 from offlow_sacflow.rollout import RolloutNoise
 
 
-class ChunkSacFlow(TwoUpdatesAgent):
+class ChunkSacFlow(TwoUpdatesAgent[ChunkFlowTConfig | ChunkFlowGConfig]):
     """SAC Flow-T or SAC Flow-G, as the configuration says."""
 
-    config: ChunkFlowTConfig | ChunkFlowGConfig
     loss_names = (
         *("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss", "actor/q_loss", "actor/actor_entropy"),
         *("alpha/alpha_loss", "alpha/alpha_value"),
@@ -36,8 +35,8 @@ class ChunkSacFlow(TwoUpdatesAgent):
         device: torch.device,
         compiled: bool = False,
     ):
-        kind = TokenField if isinstance(config, ChunkFlowTConfig) else GatedField
-        self.field = kind(config, observation_dim, flat_dim(config, action_dim))
+        sizes = observation_dim, flat_dim(config, action_dim)
+        self.field = TokenField(config, *sizes) if isinstance(config, ChunkFlowTConfig) else GatedField(config, *sizes)
         actors = {"field": self.field}
         super().__init__(config, observation_dim, action_dim, actors, seed=seed, device=device, compiled=compiled)
         self.entropy_weight = EntropyWeight(config, device)

@@ -1,7 +1,7 @@
 """Agents whose online update differs from the one that imitates; offline steps consist of both."""
 
 from abc import abstractmethod
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -13,12 +13,11 @@ from offlow_sacflow.chunk.losses import Loss
 from offlow_sacflow.chunk.noise import OfflineStepNoise
 
 Stage = Literal["offline", "online"]
+Config = TypeVar("Config", bound=ChunkNaiveConfig | SacFlowConfig)
 
 
-class TwoUpdatesAgent(ChunkAgent):
+class TwoUpdatesAgent(ChunkAgent[Config]):
     """Begins offline, where a step is an imitating and an online update on one batch, each with noise of its own."""
-
-    config: ChunkNaiveConfig | SacFlowConfig
 
     def __init__(self, *arguments: Any, device: torch.device, **named: Any):
         super().__init__(*arguments, device=device, **named)

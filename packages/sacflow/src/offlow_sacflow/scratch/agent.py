@@ -17,8 +17,9 @@ from offlow_sacflow.normalisation import Statistics
 from offlow_sacflow.rollout import RolloutNoise
 from offlow_sacflow.scratch.acting import deterministic_policy, noiseless_policy, sampling_policy
 from offlow_sacflow.scratch.batch_renorm import store
-from offlow_sacflow.scratch.config import FlowTConfig, ScratchConfig
+from offlow_sacflow.scratch.config import ScratchConfig
 from offlow_sacflow.scratch.critic import CriticEnsemble
+from offlow_sacflow.scratch.flow_t import FlowT
 from offlow_sacflow.scratch.losses import Parts, actor_loss, alpha_loss, critic_loss
 from offlow_sacflow.scratch.noise import UpdateNoise, draw_update_noise
 from offlow_sacflow.scratch.policy import ActionRange, FlowPolicy, make_velocity_network
@@ -48,7 +49,7 @@ class SacFlow:
         self.critic_target = None if config.crossq_style else frozen_copy(self.critic)
         self.flow_policy = FlowPolicy(self.actor, ActionRange(*(bound.to(device) for bound in action_range)))
         self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha), device=device))
-        self.actor_parameters = _trained(self.actor, config)
+        self.actor_parameters = _trained(self.actor)
         betas = (config.adam_b1, 0.999)
         self._actor_adam = ClippedAdam(self.actor_parameters, config.policy_lr, betas=betas)
         self._critic_adam = ClippedAdam(list(self.critic.parameters()), config.q_lr, betas=betas)
@@ -187,9 +188,9 @@ def critic_metrics(parts: Parts) -> Metrics:
     }
 
 
-def _trained(actor: nn.Module, config: ScratchConfig) -> list[nn.Parameter]:
+def _trained(actor: nn.Module) -> list[nn.Parameter]:
     """The policy's parameters that its optimizer moves."""
-    if isinstance(config, FlowTConfig) and config.freeze_null_params:
+    if isinstance(actor, FlowT) and actor.config.freeze_null_params:
         for parameter in actor.null_parameters():
             parameter.requires_grad_(False)
     return [parameter for parameter in actor.parameters() if parameter.requires_grad]

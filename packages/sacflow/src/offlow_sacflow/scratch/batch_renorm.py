@@ -18,6 +18,10 @@ class BatchRenorm(nn.Module):
     `members` layers side by side have parameters and statistics of their own.
     """
 
+    mean: Tensor
+    var: Tensor
+    steps: Tensor
+
     def __init__(self, features: int, config: ScratchConfig, members: int | None = None):
         super().__init__()
         lead = () if members is None else (members,)

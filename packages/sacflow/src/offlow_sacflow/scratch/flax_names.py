@@ -1,5 +1,7 @@
 """Where the official networks keep the parameters and running statistics of ours."""
 
+from collections.abc import Callable
+
 from offlow_sacflow.flax_parameters import (
     Table,
     batch_renorm,
@@ -12,6 +14,7 @@ from offlow_sacflow.scratch.config import FlowGConfig, FlowTConfig, NaiveConfig,
 
 def actor_table(config: ScratchConfig) -> Table:
     """Of a velocity network."""
+    tables: dict[type[ScratchConfig], Callable[..., Table]]
     tables = {FlowTConfig: _flow_t, FlowGConfig: _flow_g, NaiveConfig: _naive}
     return tables[type(config)](config)
 

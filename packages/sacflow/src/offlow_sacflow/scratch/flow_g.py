@@ -33,6 +33,8 @@ class _Context(NamedTuple):
 class FlowG(nn.Module):
     """u = z * (c - x), gate z and candidate c from [norm [s; x]; time]; the noise's scale depends on s alone."""
 
+    _time_features: Tensor
+
     def __init__(self, observation_dim: int, action_dim: int, config: FlowGConfig):
         super().__init__()
         self.config, self.noise_factor, self.counts_scale = config, 1.0, True

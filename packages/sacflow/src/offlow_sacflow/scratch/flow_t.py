@@ -46,10 +46,10 @@ class FlowT(nn.Module):
         and the biases of whatever goes into a normalisation by linear maps alone.
         """
         decoder = self.decoder
-        null = [*decoder.time.parameters(), decoder.action.bias, decoder.memory.layers[-1].bias]
-        null += [norm.bias for norm in self.action_norms]
+        modules = [decoder.action, decoder.memory.layers[-1], *self.action_norms]
         for layer in decoder.layers:
             for attention in (layer.self_attention, layer.cross_attention):
-                null += [attention.value.bias, attention.output.bias]
-            null += [layer.contract.bias, layer.norms[0].bias]
-        return null + [layer.norms[2].bias for layer in decoder.layers[:-1]]
+                modules += [attention.value, attention.output]
+            modules += [layer.contract, layer.norms[0]]
+        modules += [layer.norms[2] for layer in decoder.layers[:-1]]
+        return [*decoder.time.parameters(), *(module.get_parameter("bias") for module in modules)]

@@ -1,5 +1,6 @@
 """A policy: a velocity network, and the range of the actions that its rollouts are squashed into."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,6 +71,7 @@ def make_velocity_network(
     config: ScratchConfig, observation_dim: int, action_dim: int, generator: torch.Generator
 ) -> FlowT | FlowG | NaiveFlow:
     """The network of a configuration, initialised."""
+    kinds: dict[type[ScratchConfig], Callable[..., FlowT | FlowG | NaiveFlow]]
     kinds = {FlowTConfig: FlowT, FlowGConfig: FlowG, NaiveConfig: NaiveFlow}
     network = kinds[type(config)](observation_dim, action_dim, config)
     init_lecun_normal(network, generator)

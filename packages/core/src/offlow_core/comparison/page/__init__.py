@@ -3,20 +3,17 @@
 import json
 import math
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from offlow_core.comparison.figures import looks
-
-if TYPE_CHECKING:
-    from offlow_core.comparison.report import Report
-
+from offlow_core.comparison.looks import looks
+from offlow_core.comparison.report import Report
 
 CURVE = ("steps", "seconds", "mean", "low", "high")
 
 
-def render(report: "Report") -> str:
+def render(report: Report) -> str:
     """The page; drawing library, style, program and data are all in it."""
     from jinja2 import Environment, PackageLoader
     from plotly.offline import get_plotlyjs
@@ -34,14 +31,11 @@ def render(report: "Report") -> str:
     )
 
 
-def _data(report: "Report") -> dict[str, Any]:
+def _data(report: Report) -> dict[str, Any]:
     """What the program of the page draws."""
     styles = looks(list(report.comparison.methods))
     return {
-        "methods": [
-            {"name": name, "colour": look["color"], "dash": "solid" if look["linestyle"] == "-" else "dash"}
-            for name, look in styles.items()
-        ],
+        "methods": [{"name": name, "colour": look.colour, "dash": look.dash} for name, look in styles.items()],
         "tasks": [
             {
                 "name": task,

@@ -10,7 +10,6 @@ import numpy as np
 from offlow_core.data.recordings.recording import Recording
 from offlow_core.evaluation import Evaluator, Policy
 from offlow_core.random_streams import stream_seed
-from offlow_core.suites.fitted_environment import action_bounds
 
 Episode = dict[str, np.ndarray]
 ENVIRONMENTS = 10
@@ -19,7 +18,7 @@ ENVIRONMENTS = 10
 class Recorder(gymnasium.Wrapper):
     """Keeps every episode that runs to its end, by the seed of its reset."""
 
-    def __init__(self, env: gymnasium.Env, episodes: dict[int, Episode]):
+    def __init__(self, env: gymnasium.Env, episodes: dict[int | None, Episode]):
         super().__init__(env)
         self._episodes, self._rows, self._seed = episodes, [], 0
 
@@ -51,7 +50,7 @@ def roll_out(
 
     Equal seeds give equal episodes. `progress` is told the number of rows so far.
     """
-    kept: dict[int, Episode] = {}
+    kept: dict[int | None, Episode] = {}
     found: list[Episode] = []
     rows = wave = 0
 
@@ -79,9 +78,11 @@ def _cut(episodes: list[Episode], transitions: int) -> list[Episode]:
     return kept
 
 
-def d4rl_recording(rows: Episode, space: gymnasium.spaces.Box, path: Path) -> Recording:
-    """Rows of episodes, one after another, as D4RL's files have them: float32, and actions in [-1, 1]."""
-    bounds = action_bounds(space, str(path))
+def d4rl_recording(rows: Episode, bounds: tuple[np.ndarray, np.ndarray] | None, path: Path) -> Recording:
+    """Rows of episodes, one after another, as D4RL's files have them: float32, and actions in [-1, 1].
+
+    `bounds` are the lowest and highest actions where these are others than -1 and 1.
+    """
     actions = np.asarray(rows["actions"], np.float64)
     if bounds is not None:
         low, high = bounds

@@ -62,7 +62,7 @@ def to_d4rl(recording: Recording) -> Converted:
     _require_rewards(recording)
     changes = [*_unmarked(recording), *_goals_inside(recording), *_left_out(recording)]
     if recording.next_observations is not None and recording.format in ("own", "minari"):
-        recording, more = _with_final_rows(recording)
+        recording, more = _with_final_rows(recording, recording.next_observations)
         changes += more
     elif recording.format == "own" and (both := _marked_twice(recording)):
         changes.append(f"{both}, kept as terminal only: D4RL would drop it as cut off, and the termination with it")
@@ -128,7 +128,7 @@ LAYOUTS: dict[str, Callable[[Recording], Converted]] = {
 }
 
 
-def _with_final_rows(recording: Recording) -> tuple[Recording, list[str]]:
+def _with_final_rows(recording: Recording, successors: np.ndarray) -> tuple[Recording, list[str]]:
     """A row more after each episode that was cut off: its last state, with action and reward 0."""
     ends = recording.ends
     cut_off = ends & ~recording.terminals
@@ -139,9 +139,9 @@ def _with_final_rows(recording: Recording) -> tuple[Recording, list[str]]:
 
     widened = replace(
         recording,
-        observations=insert(recording.observations, recording.next_observations[at - 1]),
+        observations=insert(recording.observations, successors[at - 1]),
         actions=insert(recording.actions, 0),
-        rewards=insert(recording.rewards, 0),
+        rewards=insert(_require_rewards(recording), 0),
         terminals=insert(recording.terminals, False),
         timeouts=insert(np.zeros(len(recording), bool), True),
         next_observations=None,
@@ -182,11 +182,12 @@ def _without_cut_off_rows(recording: Recording) -> tuple[Recording, list[str]]:
     return narrowed, changes
 
 
-def _require_rewards(recording: Recording) -> None:
+def _require_rewards(recording: Recording) -> np.ndarray:
     if recording.rewards is None:
         raise DatasetError(
             f"{recording.path}: the file has no rewards, OGBench computes them for a task; name one with --task NAME."
         )
+    return recording.rewards
 
 
 def _require_cut_offs(recording: Recording) -> None:

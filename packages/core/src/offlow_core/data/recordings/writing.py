@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from offlow_core.data import trajectories
 from offlow_core.data.minari_files import MAIN_FILE, METADATA, default_folder
+from offlow_core.data.npz_file import write_npz
 from offlow_core.data.recordings import minari_fields
 from offlow_core.data.recordings.recording import Recording
 from offlow_core.data.validation import DatasetError
@@ -78,7 +79,7 @@ def _named_arrays(recording: Recording) -> dict[str, np.ndarray]:
 def _write_npz(arrays: dict[str, np.ndarray], target: Path) -> None:
     total = sum(values.nbytes for values in arrays.values())
     with atomic_file(target) as file, tqdm.wrapattr(file, "write", total=total, **_shown(target)) as out:
-        np.savez(out, **arrays)
+        write_npz(out, arrays)
 
 
 def _write_hdf5(arrays: dict[str, np.ndarray], target: Path) -> None:
@@ -122,6 +123,9 @@ def _write_minari(recording: Recording, target: Path) -> None:
 
 def _write_episodes(recording: Recording, path: Path) -> int:
     """Write each episode as a group of its own; returns how many there are."""
+    rewards, successors = recording.rewards, recording.next_observations
+    if rewards is None or successors is None:
+        raise ValueError("rows in Minari's layout have rewards and successors; `to_minari` lays them out")
     starts, stops = trajectories.spans(recording.ends)
     shown = _shown(path) | {"unit": " episodes", "unit_scale": False}
     progress = tqdm(zip(starts, stops, strict=True), total=len(starts), **shown)
@@ -130,10 +134,10 @@ def _write_episodes(recording: Recording, path: Path) -> int:
             group = hdf5.create_group(f"episode_{k}")
             group.attrs.update(id=k, total_steps=int(stop - start))
             steps = slice(start, stop)
-            last = recording.next_observations[stop - 1 : stop]
+            last = successors[stop - 1 : stop]
             group["observations"] = np.concatenate([recording.observations[steps], last])
             group["actions"] = recording.actions[steps]
-            group["rewards"] = np.asarray(recording.rewards[steps], np.float64)
+            group["rewards"] = np.asarray(rewards[steps], np.float64)
             group["terminations"] = recording.terminals[steps]
             group["truncations"] = recording.timeouts[steps] & ~recording.terminals[steps]
     return len(starts)

@@ -11,6 +11,7 @@ import gymnasium
 from offlow_core.rendering import choose_gl_backend, require_rendering
 from offlow_core.suites import mujoco_repairs
 from offlow_core.suites.d4rl_environments.families import Family, find_family
+from offlow_core.suites.simulation import simulation_of
 from offlow_core.suites.wrappers import Float32Observations
 
 __all__ = ["make_environment", "semantics"]
@@ -37,7 +38,7 @@ def make_environment(
     choose_gl_backend()
     env = _build(found, version, goal_seed, render_mode)
     if _margins_repaired(found, legacy_contact_margin):
-        mujoco_repairs.restore_contact_margin(env.unwrapped.model)
+        mujoco_repairs.restore_contact_margin(simulation_of(env).model)
         mujoco_repairs.announce_margins(f"D4RL {family}")
     return Float32Observations(gymnasium.wrappers.TimeLimit(env, found.episode_steps))
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from offlow_core.suites.mujoco_remarks import hide_robotics_notice
 from offlow_core.suites.mujoco_repairs import RepairError
+from offlow_core.suites.simulation import simulation_of
+from offlow_core.suites.spaces import box
 
 _CLASSES = {
     "pen": ("adroit_pen", "AdroitHandPenEnv"),
@@ -66,7 +68,7 @@ class EndWhenDropped(gymnasium.Wrapper):
 
     def step(self, action):
         observation, reward, terminated, truncated, info = self.env.step(action)
-        dropped = bool(self.unwrapped.data.body("Object").xpos[2] < DROP_HEIGHT)
+        dropped = bool(simulation_of(self).data.body("Object").xpos[2] < DROP_HEIGHT)
         return observation, reward, terminated or dropped, truncated, info
 
 
@@ -80,7 +82,7 @@ class ReachPenalty(gymnasium.Wrapper):
 
     def step(self, action):
         observation, reward, terminated, truncated, info = self.env.step(action)
-        return observation, reward + self._correction * self._distance(), terminated, truncated, info
+        return observation, float(reward) + self._correction * self._distance(), terminated, truncated, info
 
 
 @functools.cache
@@ -94,8 +96,8 @@ def library_reach_weight(name: str) -> float:
     rewards, distances = [], []
     for shift in (0.0, 1.0):
         env.reset(seed=0)
-        env.model.site("S_grasp").pos[:] += shift
-        rewards.append(env.step(np.zeros(env.action_space.shape))[1])
+        simulation_of(env).model.site("S_grasp").pos[:] += shift
+        rewards.append(float(env.step(np.zeros(box(env.action_space).shape))[1]))
         distances.append(distance())
     env.close()
     weight = round(float(np.diff(rewards)[0] / np.diff(distances)[0]), 6)
@@ -109,7 +111,7 @@ def library_reach_weight(name: str) -> float:
 
 def _reach_distance(env: gymnasium.Env, name: str) -> Callable[[], float]:
     """Reads the distance between palm and handle (door) or object."""
-    data = env.unwrapped.data
+    data = simulation_of(env).data
     palm = data.site("S_grasp").xpos
     goal = data.site("S_handle").xpos if name == "door" else data.body("Object").xpos
     return lambda: float(np.linalg.norm(palm - goal))

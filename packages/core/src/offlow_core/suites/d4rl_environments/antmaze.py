@@ -4,6 +4,8 @@ The environment of this name in gymnasium-robotics is another task: control, con
 starts, goals and ends all differ. Neither D4RL's datasets nor its scores apply to it.
 """
 
+from typing import Any
+
 import mujoco
 import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
@@ -31,7 +33,7 @@ class AntMaze(MujocoEnv):
         space = Box(-np.inf, np.inf, (_WIDTH,), np.float64)
         centre = cell_centres(maze, "1").mean(axis=0)
         extent = np.ptp(cell_centres(maze, "1"), axis=0).max() + CELL
-        camera = _LOOK_DOWN | {"lookat": np.array([*centre, 0.0]), "distance": 1.25 * extent}
+        camera: dict[str, Any] = _LOOK_DOWN | {"lookat": np.array([*centre, 0.0]), "distance": 1.25 * extent}
         super().__init__(str(ANT_FILE), 5, space, render_mode=render_mode, camera_id=-1, default_camera_config=camera)
         self.goal = self._draw_goal(np.random.default_rng(goal_seed))
 

@@ -7,6 +7,8 @@ import gymnasium.envs.mujoco
 import mujoco
 import numpy as np
 
+from offlow_core.suites.d4rl_environments.model_files import ModelFile
+
 # 1: wall, R: start, G: goal of the test environment. D4RL's play and diverse datasets share it.
 MAPS = {
     "antmaze-umaze": (
@@ -54,17 +56,17 @@ def build_model(maze: str) -> mujoco.MjModel:
 
     A disc on the floor, which takes no part in the physics, shows where the goal is.
     """
-    root = ElementTree.parse(ANT_FILE).getroot()
-    root.find("option").set("timestep", "0.02")
-    root.find("default/geom").attrib.update(solref=".02 1", solimp=".8 .8 .01")
-    for motor in root.iterfind("actuator/motor"):
+    ant = ModelFile(ANT_FILE)
+    ant.part("option").set("timestep", "0.02")
+    ant.part("default/geom").attrib.update(solref=".02 1", solimp=".8 .8 .01")
+    for motor in ant.root.iterfind("actuator/motor"):
         motor.set("gear", "30")
-    world = root.find("worldbody")
+    world = ant.part("worldbody")
     half = CELL / 2
     for x, y in cell_centres(maze, "1"):
         wall = {"type": "box", "pos": f"{x} {y} {half / 2}", "size": f"{half} {half} {half / 2}"}
-        ElementTree.SubElement(world, "geom", **wall, contype="1", conaffinity="1", rgba=".7 .5 .3 1")
+        ElementTree.SubElement(world, "geom", wall, contype="1", conaffinity="1", rgba=".7 .5 .3 1")
     # Not at the origin: MuJoCo would take a site there as fixed to its body and never look at its position again.
-    disc = {"type": "cylinder", "pos": "0 0 .02", "size": f"{GOAL_RADIUS} .02", "rgba": ".8 .1 .1 .7"}
-    ElementTree.SubElement(world, "site", name="goal", **disc)
-    return mujoco.MjModel.from_xml_string(ElementTree.tostring(root, encoding="unicode"))
+    disc = {"name": "goal", "type": "cylinder", "pos": "0 0 .02", "size": f"{GOAL_RADIUS} .02", "rgba": ".8 .1 .1 .7"}
+    ElementTree.SubElement(world, "site", disc)
+    return mujoco.MjModel.from_xml_string(ElementTree.tostring(ant.root, encoding="unicode"))

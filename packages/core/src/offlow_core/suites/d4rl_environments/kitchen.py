@@ -4,14 +4,16 @@ Only the files are used. The environment itself has another observation, less no
 Neither scores nor policies have been compared with D4RL's.
 """
 
-import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import mujoco
 import numpy as np
 from gymnasium.envs.mujoco import MujocoEnv
 from gymnasium.spaces import Box
+
+from offlow_core.suites.d4rl_environments.model_files import ModelFile
 
 _PARTIAL = ("microwave", "kettle", "light switch", "slide cabinet")
 TASKS = {
@@ -47,7 +49,7 @@ _START = np.array(
         *(-0.26939744, 0.350383255, 1.61944683, 1.00618764, 4.0639512e-3, -6.62095997e-3, -2.68278933e-4),  # kettle
     ]
 )
-_CAMERA = {"distance": 2.2, "azimuth": 70.0, "elevation": -35.0, "lookat": np.array([-0.2, 0.5, 2.0])}
+_CAMERA: dict[str, Any] = {"distance": 2.2, "azimuth": 70.0, "elevation": -35.0, "lookat": np.array([-0.2, 0.5, 2.0])}
 
 
 class Kitchen(MujocoEnv):
@@ -106,12 +108,15 @@ class Kitchen(MujocoEnv):
 
 def _assets() -> Path:
     """The library's folder of model files, found without importing it, which would print a notice."""
-    return Path(find_spec("gymnasium_robotics").origin).parent / "envs" / "assets" / "kitchen_franka"
+    library = find_spec("gymnasium_robotics")
+    if library is None or library.origin is None:
+        raise ModuleNotFoundError("the kitchen's model files are those of gymnasium-robotics; install it")
+    return Path(library.origin).parent / "envs" / "assets" / "kitchen_franka"
 
 
 def _read_configuration(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Position bounds [30, 2] and noise amplitudes [30] of all coordinates."""
-    root = ElementTree.parse(path).getroot()
-    joints = [root.find(f"qpos{i}") for i in range(_COORDINATES)]
-    bounds = np.array([[float(number) for number in joint.get("pos_bound").split()] for joint in joints])
-    return bounds, np.array([float(joint.get("pos_noise_amp")) for joint in joints])
+    file = ModelFile(path)
+    joints = [file.part(f"qpos{i}").attrib for i in range(_COORDINATES)]
+    bounds = np.array([[float(number) for number in joint["pos_bound"].split()] for joint in joints])
+    return bounds, np.array([float(joint["pos_noise_amp"]) for joint in joints])

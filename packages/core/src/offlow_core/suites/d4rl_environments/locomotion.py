@@ -11,6 +11,7 @@ import numpy as np
 
 from offlow_core.suites.mujoco_remarks import settotalmass_remark_hidden
 from offlow_core.suites.mujoco_repairs import UnitQuaternionsAtReset
+from offlow_core.suites.spaces import box
 
 _CLASSES = {
     "halfcheetah": ("half_cheetah_v4", "HalfCheetahEnv"),
@@ -39,7 +40,7 @@ class NoContactForces(gymnasium.ObservationWrapper):
 
     def __init__(self, env: gymnasium.Env):
         super().__init__(env)
-        (width,) = env.observation_space.shape
+        (width,) = box(env.observation_space).shape
         self.observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (width + _CONTACT_FORCES,), np.float64)
 
     def observation(self, observation):

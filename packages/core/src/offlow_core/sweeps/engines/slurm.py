@@ -72,13 +72,13 @@ class SlurmArray:
 
     def start(self, launches: Sequence[Launch]) -> None:
         """Submit all of them as one array."""
-        import submitit
+        from submitit.core.utils import FailedJobError
 
         try:
             with _interruptible(), self._executor.batch():
                 here = str(Path.cwd())
                 jobs = [self._executor.submit(AttemptCommand(one.words, one.environment, here)) for one in launches]
-        except (submitit.core.utils.FailedJobError, OSError) as error:
+        except (FailedJobError, OSError) as error:
             raise SweepError(f"the jobs could not be submitted: {error}") from error
         self.jobs = {launch.name: job for launch, job in zip(launches, jobs, strict=True)}
 

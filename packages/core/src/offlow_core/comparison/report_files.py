@@ -1,0 +1,55 @@
+"""A report as a folder of files: the page, Markdown, LaTeX, CSV and pictures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from offlow_core.comparison import figures, page
+from offlow_core.comparison.report import Report
+from offlow_core.comparison.table import Table, csv_text, latex, markdown
+from offlow_core.errors import UserError
+from offlow_core.files import atomic_file
+
+
+class ReportError(UserError, OSError):
+    """A folder that cannot be written to."""
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Write the page, the same as Markdown, LaTeX and CSV, and the figures; the page's path.
+
+    Tables and figures of an earlier report in the folder are removed. A ReportError says why it cannot be written.
+    """
+    try:
+        for name, suffix in (("tables", "*.csv"), ("figures", "*.png")):
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            for earlier in (folder / name).glob(suffix):
+                earlier.unlink()
+        return _write_files(report, folder)
+    except OSError as error:
+        raise ReportError(f"the report cannot be written to {folder}: {error}") from error
+
+
+def _write_files(report: Report, folder: Path) -> Path:
+    everything = report.main_tables + report.detail_tables
+    pictures = figures.draw(report, folder / "figures")
+    _write(folder / "report.md", _as_markdown(report, everything, [path.relative_to(folder) for path in pictures]))
+    _write(
+        folder / "report.tex", "\n".join(latex(table) for table in everything if table.name not in ("runs", "left-out"))
+    )
+    for table in everything:
+        _write(folder / "tables" / f"{table.name}.csv", csv_text(table))
+    _write(folder / "report.html", page.render(report))
+    return folder / "report.html"
+
+
+def _as_markdown(report: Report, everything: Sequence[Table], pictures: Sequence[Path]) -> str:
+    lines = [f"# {report.title}", ""]
+    if report.differences:
+        lines += ["Compared although these differ:", "", *(f"- {text}" for text in report.differences), ""]
+    lines += [line for path in pictures for line in (f"![{path.stem}]({path})", "")]
+    return "\n".join([*lines, *(markdown(table) for table in everything)])
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic_file(path) as file:
+        file.write(text.encode())
