@@ -99,6 +99,19 @@ def flow_actions(params: Params, observations: Array, z: Array, steps: int) -> A
     return jnp.clip(x, -1, 1)
 
 
+def critic_loss(
+    params: dict, constant: dict, batch: Batch, next_actions: Array, *, discount: float, q_agg: str
+) -> tuple[Array, Metrics]:
+    """Mean squared Bellman error of all critics, with the target critics' values of the next actions [B, A]."""
+    next_qs = values(constant["target_critic"], batch["next_observations"], next_actions)
+    next_q = next_qs.min(0) if q_agg == "min" else next_qs.mean(0)
+    target = batch["rewards"] + discount * batch["masks"] * next_q
+    q = values(params["critic"], batch["observations"], batch["actions"])
+    loss = jnp.mean((q - target) ** 2)
+    metrics = {"critic_loss": loss, "q_mean": q.mean(), "q_max": q.max(), "q_min": q.min()}
+    return loss, {f"critic/{name}": value for name, value in metrics.items()}
+
+
 def q_loss(q: Array, *, normalize: bool) -> Array:
     """-mean Q, divided by the constant mean |Q| if asked."""
     return -q.mean() / jax.lax.stop_gradient(jnp.abs(q).mean()) if normalize else -q.mean()

@@ -12,6 +12,7 @@ from offlow_core.testing.plain_jax import (
     PlainState,
     adam_step,
     create,
+    critic_loss,
     draw_noise,
     flow_actions,
     follow,
@@ -37,27 +38,16 @@ def update_with(state: PlainState, batch: Batch, noise: JointNoise, config: DeFl
     """One joint Adam step; the target follows the critic as it was before."""
 
     def loss(params: dict) -> tuple[Array, Metrics]:
-        critic_loss, critic_metrics = _critic_loss(params, state.params, batch, noise, config)
+        next_actions = policy(state.params, batch["next_observations"], noise.next_action, config)
+        target = {"discount": config.discount, "q_agg": config.q_agg}
+        critic, critic_metrics = critic_loss(params, state.params, batch, next_actions, **target)
         actor, actor_metrics = actor_loss(params, state.params, batch, noise.actor, config)
         mse = action_error(state.params, batch, noise.mse_action, config)
-        return critic_loss + actor, critic_metrics | actor_metrics | {"actor/mse": mse}
+        return critic + actor, critic_metrics | actor_metrics | {"actor/mse": mse}
 
     params, optimizer, metrics = adam_step(loss, state, config.lr)
     params = follow(params, "target_critic", state.params["critic"], config.tau)
     return state._replace(params=params, optimizer=optimizer), metrics
-
-
-def _critic_loss(
-    params: dict, constant: dict, batch: Batch, noise: JointNoise, config: DeFlowConfig
-) -> tuple[Array, Metrics]:
-    next_actions = policy(constant, batch["next_observations"], noise.next_action, config)
-    next_qs = values(constant["target_critic"], batch["next_observations"], next_actions)
-    next_q = next_qs.min(0) if config.q_agg == "min" else next_qs.mean(0)
-    target = batch["rewards"] + config.discount * batch["masks"] * next_q
-    q = values(params["critic"], batch["observations"], batch["actions"])
-    loss = jnp.mean((q - target) ** 2)
-    metrics = {"critic_loss": loss, "q_mean": q.mean(), "q_max": q.max(), "q_min": q.min()}
-    return loss, {f"critic/{name}": value for name, value in metrics.items()}
 
 
 def policy(params: dict, observations: Array, z: Array, config: RefinementConfig) -> Array:

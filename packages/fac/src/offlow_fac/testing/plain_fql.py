@@ -11,11 +11,11 @@ from offlow_core.testing.plain_jax import (
     PlainState,
     adam_step,
     create,
+    critic_loss,
     draw_noise,
     follow,
     network,
     one_step_actor_loss,
-    values,
 )
 from offlow_fac.config import FqlConfig
 
@@ -35,27 +35,16 @@ def update_with(state: PlainState, batch: Batch, noise: JointNoise, config: FqlC
     """One joint Adam step; the target follows the critic as it was before."""
 
     def loss(params: dict) -> tuple[Array, Metrics]:
-        critic_loss, critic_metrics = _critic_loss(params, state.params, batch, noise, config)
+        actor = state.params["actor_onestep_flow"]["mlp"]
+        next_actions = jnp.clip(network(actor, batch["next_observations"], noise.next_action), -1, 1)
+        target = {"discount": config.discount, "q_agg": config.q_agg}
+        critic, critic_metrics = critic_loss(params, state.params, batch, next_actions, **target)
         weights = {"alpha": config.alpha, "flow_steps": config.flow_steps, "normalize": config.normalize_q_loss}
         actor_loss, actor_metrics = one_step_actor_loss(params, state.params, batch, noise.actor, **weights)
-        sampled = network(state.params["actor_onestep_flow"]["mlp"], batch["observations"], noise.mse_action)
+        sampled = network(actor, batch["observations"], noise.mse_action)
         mse = jnp.mean((jnp.clip(sampled, -1, 1) - batch["actions"]) ** 2)
-        return critic_loss + actor_loss, critic_metrics | actor_metrics | {"actor/mse": mse}
+        return critic + actor_loss, critic_metrics | actor_metrics | {"actor/mse": mse}
 
     params, optimizer, metrics = adam_step(loss, state, config.lr)
     params = follow(params, "target_critic", state.params["critic"], config.tau)
     return state._replace(params=params, optimizer=optimizer), metrics
-
-
-def _critic_loss(
-    params: dict, constant: dict, batch: Batch, noise: JointNoise, config: FqlConfig
-) -> tuple[Array, Metrics]:
-    next_observations = batch["next_observations"]
-    next_actions = network(constant["actor_onestep_flow"]["mlp"], next_observations, noise.next_action)
-    next_qs = values(constant["target_critic"], next_observations, jnp.clip(next_actions, -1, 1))
-    next_q = next_qs.min(0) if config.q_agg == "min" else next_qs.mean(0)
-    target = batch["rewards"] + config.discount * batch["masks"] * next_q
-    q = values(params["critic"], batch["observations"], batch["actions"])
-    loss = jnp.mean((q - target) ** 2)
-    metrics = {"critic_loss": loss, "q_mean": q.mean(), "q_max": q.max(), "q_min": q.min()}
-    return loss, {f"critic/{name}": value for name, value in metrics.items()}
