@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offlow_core.comparison.collecting import NoRunsError, Source, collect, without_repetitions
+from offlow_core.comparison.collecting import (
+    LeftOut,
+    NoRunsError,
+    Source,
+    collect,
+    without_older_versions,
+    without_repetitions,
+)
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.run_record import read_run
 from offlow_core.sweeps.job import Job
@@ -167,23 +174,27 @@ def test_the_same_seed_twice_is_never_averaged(make_run, tmp_path):
 def test_runs_of_an_older_version_are_left_out_unless_allowed(make_run, tmp_path):
     old, new = make_run(seed=0, version="0.9.0"), make_run(seed=1, version="0.10.0")
     records, _ = collect([Source(tmp_path)])
-    kept, left_out = without_repetitions(named_methods(records))
-    assert [run.path for run in kept["fac"]] == [new]
-    assert [(run.path, "offlow-fac 0.9.0" in run.reason) for run in left_out] == [(old, True)]
-    kept, left_out = without_repetitions(named_methods(records), mix_versions=True)
-    assert len(kept["fac"]) == 2
-    assert not left_out
+    kept, left_out = without_older_versions(records)
+    assert [run.path for run in kept[None]] == [new]
+    reason = "made with offlow-fac 0.9.0; other runs in ogbench with offlow-fac 0.10.0 (--allow versions)"
+    assert left_out == [LeftOut(old, reason)]
 
 
-def test_methods_of_an_older_core_are_left_out_whole(make_run, tmp_path):
-    old, new = make_run("fac", core="0.1.0"), make_run("dac", core="0.2.0")
+@pytest.mark.parametrize("suffix", ["rc1", ".dev1"])
+def test_a_version_with_a_suffix_is_older(make_run, tmp_path, suffix):
+    make_run(seed=0, version=f"0.2.0{suffix}")
+    new = make_run(seed=1, version="0.2.0")
     records, _ = collect([Source(tmp_path)])
-    kept, left_out = without_repetitions(named_methods(records))
-    assert [run.path for runs in kept.values() for run in runs] == [new]
-    assert [(run.path, run.reason) for run in left_out] == [
-        (old, "made with offlow-core 0.1.0; others with offlow-core 0.2.0")
-    ]
-    assert set(without_repetitions(named_methods(records), mix_versions=True)[0]) == {"dac", "fac"}
+    assert [run.path for run in without_older_versions(records)[0][None]] == [new]
+
+
+def test_versions_are_compared_within_a_suite(make_run, tmp_path):
+    old, new = make_run("fac", core="0.1.0"), make_run("dac", core="0.2.0")
+    elsewhere = make_run("fac", "hopper-medium-v2", core="0.1.0", semantics={"suite": "d4rl"})
+    records, _ = collect([Source(tmp_path)])
+    kept, left_out = without_older_versions(records)
+    assert {run.path for run in kept[None]} == {new, elsewhere}
+    assert [run.path for run in left_out] == [old]
 
 
 def test_jobs_of_a_sweep_that_have_no_run_are_named(make_run, tmp_path):
@@ -194,9 +205,13 @@ def test_jobs_of_a_sweep_that_have_no_run_are_named(make_run, tmp_path):
     (folders["failed"].path / "log.txt").write_text("=== offlow: attempt 1\nno GPU\n=== offlow: attempt 1; it failed\n")
     make_run().rename(folders["begun"].path / "run")
     assert reasons(tmp_path) == {
-        "failed": "no run directory; the job: failed: no GPU",
-        "waiting": "no run directory; the job was not started",
+        "failed": "no run directory: the job is failed (no GPU)",
+        "waiting": "no run directory: the job is not started",
     }
+    overlapping = [Source(tmp_path), Source(tmp_path / "jobs"), Source(folders["waiting"].path)]
+    assert [run.path.name for run in collect(overlapping)[1]] == ["failed", "waiting"]
+    (tmp_path / "best").symlink_to(folders["begun"].path / "run")
+    assert set(reasons(tmp_path)) == {"failed", "waiting"}
     (folders["waiting"].path / "job.json").write_text("{")
     assert "is no job" in reasons(tmp_path)["waiting"]
 

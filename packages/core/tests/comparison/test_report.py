@@ -30,8 +30,20 @@ def test_compare_prints_tables_and_names_what_is_left_out(runs, capsys):
     assert f"| {ONE} (success) | **80.5 ± 0.7 (2)** | 40.2 ± 0.4 (2) |" in out
     assert "| fac (2 seeds) | **80.5 [80.0, 81.0]** |" in out
     assert "| fac |  | 100.0 |" in out
-    assert "1 run left out:" in err
+    assert "left out (1):" in err
     assert "interrupted; continue with --resume" in err
+
+
+def test_what_only_an_older_version_differs_in_is_no_reason_to_refuse(make_run, tmp_path, capsys):
+    make_run("fac", core="0.1.0", semantics={"settling": "none"})
+    make_run("dac", core="0.2.0", semantics={"settling": "full"})
+    main(["compare", str(tmp_path)])
+    out, err = capsys.readouterr()
+    assert "dac" in out
+    assert "fac" not in out
+    assert "made with offlow-core 0.1.0; other runs in ogbench with offlow-core 0.2.0" in err
+    with pytest.raises(SystemExit, match="settling"):
+        main(["compare", str(tmp_path), "--allow", "versions"])
 
 
 @pytest.mark.parametrize("kind", ["csv", "latex"])

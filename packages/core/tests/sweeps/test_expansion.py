@@ -167,6 +167,10 @@ def test_wrong_grids(words):
         read_grid(words)
 
 
+def test_words_that_look_alike_are_different_values():
+    assert read_grid(["tag=007,7,1_0,10"]) == {"tag": ["007", "7", "1_0", "10"]}
+
+
 def test_values_for_engines():
     settings = read_settings(["partition=gpu", "mem-gb=16", "ratio=0.5", "exclusive=true"], "slurm")
     assert read_values(settings) == {"partition": "gpu", "mem_gb": 16, "ratio": 0.5, "exclusive": True}

@@ -189,6 +189,23 @@ def test_a_run_that_tells_no_agent_leaves_the_usual_one(tmp_path, content):
     assert parse_line(f"--resume {tmp_path}").variant == "toy"
 
 
+@pytest.mark.parametrize("line", ["", "--resume", "--resume --seed 3"])
+def test_no_folder_is_looked_into_that_was_not_named(tmp_path, monkeypatch, line):
+    for folder in (tmp_path, tmp_path / "latest"):
+        folder.mkdir(exist_ok=True)
+        (folder / "config.json").write_text('{"agent": {"agent_name": "other"}}')
+    monkeypatch.chdir(tmp_path)
+    assert parse_line(line).variant == "toy"
+
+
+@pytest.mark.parametrize("name", ['"dac"', "null"])
+def test_a_run_of_another_program_is_said_to_be_one(tmp_path, capsys, name):
+    (tmp_path / "config.json").write_text(f'{{"agent": {{"agent_name": {name}}}}}')
+    with pytest.raises(SystemExit):
+        parse_line(f"--resume {tmp_path}")
+    assert "which is another program's" in capsys.readouterr().err
+
+
 def test_given_names_what_the_command_line_itself_set():
     command = parse_line("--resume --env known-v0 --preset=paper --agent toy --agent.alpha=1 --print_config")
     assert command.given == {"env_name", "preset", "agent.alpha"}

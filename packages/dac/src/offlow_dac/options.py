@@ -22,6 +22,8 @@ class DacOptions(BalancedOptions):
     """Conversion of D4RL files: which paper's reward shift, trajectory ends and action clipping."""
     num_seeds: int = field(default=5, metadata={"aliases": ("num_seed",)})
     """Agents trained at once, from consecutive seeds (also `--num_seed`)."""
+    preset: Literal["none", "paper"] = "none"
+    """Published settings of the task as defaults."""
     gpu: int | None = None
     """Which GPU; None: the first, if there is one."""
     offline_steps: int = field(default=2_000_000, metadata={"aliases": ("max_steps",)})

@@ -44,6 +44,8 @@ class ScratchOptions(TorchOptions):
     the returns of training episodes, which are logged, too."""
     eval_episodes: int = 10
     """Episodes per evaluation."""
+    preset: Literal["none", "paper"] = "none"
+    """Published settings of the task as defaults."""
     agent: ScratchConfig = field(default_factory=FlowTConfig)
     """Hyperparameters of the agent."""
 

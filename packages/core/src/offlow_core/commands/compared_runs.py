@@ -10,7 +10,14 @@ import tyro
 from tyro.conf import arg
 
 from offlow_core.comparison.aggregates import Bootstrap
-from offlow_core.comparison.collecting import LeftOut, NoRunsError, Source, collect, without_repetitions
+from offlow_core.comparison.collecting import (
+    LeftOut,
+    NoRunsError,
+    Source,
+    collect,
+    without_older_versions,
+    without_repetitions,
+)
 from offlow_core.comparison.comparability import require_comparable
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.report import Report, make_report
@@ -19,7 +26,6 @@ from offlow_core.comparison.statistics import RESAMPLES
 from offlow_core.comparison.summary import Comparison
 from offlow_core.option_checks import OptionError, check
 from offlow_core.training.run_scores import LAST, LAST_K
-from offlow_core.wording import counted
 
 MOST_REASONS = 10
 
@@ -57,9 +63,10 @@ def compared(options: ComparedRuns, title: str) -> Report:
         raise OptionError("name runs to compare: run directories, or folders with some below them, such as runs")
     groups, damaged = collect(map(Source.parse, options.runs), progress=sys.stderr.isatty())
     wanted = {name: [run for run in runs if _is_wanted(run, options)] for name, runs in groups.items()}
-    named = named_methods(wanted)
-    methods, repeated = without_repetitions(named, mix_versions="versions" in options.allow)
-    left_out = [*damaged, *repeated]
+    current, older = (wanted, []) if "versions" in options.allow else without_older_versions(wanted)
+    named = named_methods(current)
+    methods, repeated = without_repetitions(named)
+    left_out = [*damaged, *older, *repeated]
     _tell(left_out)
     if not methods:
         raise NoRunsError("no run is left to compare")
@@ -81,7 +88,7 @@ def _is_wanted(run: RunRecord, options: ComparedRuns) -> bool:
 
 def _tell(left_out: Sequence[LeftOut]) -> None:
     if left_out:
-        print(f"{counted(len(left_out), 'run')} left out:", file=sys.stderr)
+        print(f"left out ({len(left_out)}):", file=sys.stderr)
     for run in left_out[:MOST_REASONS]:
         print(f"  {run.path}: {run.reason}", file=sys.stderr)
     if len(left_out) > MOST_REASONS:

@@ -60,9 +60,10 @@ def collect(
     records: dict[str | None, list[RunRecord]] = defaultdict(list)
     left_out: list[LeftOut] = []
     seen: set[Path] = set()
+    jobs: dict[Path, Path] = {}
     for source in sources:
-        paths, jobs = _run_folders(source.path)
-        left_out += _without_runs(jobs, paths)
+        paths, folders = _run_folders(source.path)
+        jobs |= {folder.resolve(): folder for folder in folders}
         for path in tqdm(paths, unit="run", desc=f"reading {source.path}", disable=not progress, leave=False):
             if (place := path.resolve()) in seen:
                 continue
@@ -73,7 +74,7 @@ def collect(
                 left_out.append(LeftOut(path, str(error)))
     if not seen:
         raise NoRunsError("there is no run directory (a folder with a status.json) in what was named")
-    return dict(records), left_out
+    return dict(records), left_out + _without_runs(jobs, seen)
 
 
 def _run_folders(root: Path) -> tuple[list[Path], list[Path]]:
@@ -97,10 +98,10 @@ def _run_folders(root: Path) -> tuple[list[Path], list[Path]]:
     return runs, jobs
 
 
-def _without_runs(jobs: Iterable[Path], runs: Iterable[Path]) -> list[LeftOut]:
-    """The jobs of a sweep that have no run directory, because they did not come so far or were not started."""
+def _without_runs(jobs: Mapping[Path, Path], runs: Iterable[Path]) -> list[LeftOut]:
+    """The jobs of a sweep, path as named by resolved path, that have none of the runs, given by resolved paths."""
     with_runs = {parent for run in runs for parent in run.parents}
-    return [LeftOut(job, f"no run directory; {_state(job)}") for job in jobs if job not in with_runs]
+    return [LeftOut(job, f"no run directory: {_state(job)}") for place, job in jobs.items() if place not in with_runs]
 
 
 def _state(job: Path) -> str:
@@ -108,52 +109,60 @@ def _state(job: Path) -> str:
         status = JobFolder.open(job).status()
     except SweepError as error:
         return str(error)
-    return "the job was not started" if status.state == "not started" else f"the job: {status.state}: {status.reason}"
+    reason = f" ({status.reason})" if status.state in ("failed", "interrupted") else ""
+    return f"the job is {status.state}{reason}"
 
 
 def _refuse(error: OSError) -> NoReturn:
     raise NoRunsError(f"{error.filename} cannot be read: {error.strerror}; leave it out or make it readable")
 
 
+def without_older_versions(
+    groups: Mapping[str | None, Sequence[RunRecord]],
+) -> tuple[dict[str | None, list[RunRecord]], list[LeftOut]]:
+    """The runs made with the newest versions that a run of their suite was made with, the core's and the package's."""
+    newest: dict[tuple[str, str], str] = {}
+    for record in (record for records in groups.values() for record in records):
+        for package, text in record.versions.items():
+            known = newest.setdefault((record.suite, package), text)
+            newest[record.suite, package] = max(known, text, key=_version_key)
+    kept: dict[str | None, list[RunRecord]] = {}
+    left_out: list[LeftOut] = []
+    for name, records in groups.items():
+        kept[name] = []
+        for record in records:
+            newer = {package: newest[record.suite, package] for package in record.versions}
+            older = {package: text for package, text in record.versions.items() if text != newer[package]}
+            if older:
+                others = _words({package: newer[package] for package in older})
+                reason = f"made with {_words(older)}; other runs in {record.suite} with {others} (--allow versions)"
+                left_out.append(LeftOut(record.path, reason))
+            else:
+                kept[name].append(record)
+    return kept, left_out
+
+
 def without_repetitions(
-    methods: Mapping[str, Sequence[RunRecord]], *, mix_versions: bool = False
+    methods: Mapping[str, Sequence[RunRecord]],
 ) -> tuple[dict[str, list[RunRecord]], list[LeftOut]]:
-    """One run per method, task and seed: the newest; none of older versions than others were made with."""
-    newest = _newest_versions(record for records in methods.values() for record in records)
+    """One run per method, task and seed: the newest."""
     kept: dict[str, list[RunRecord]] = {}
     left_out: list[LeftOut] = []
     for name, records in methods.items():
         chosen: dict[tuple[str, int], RunRecord] = {}
         for record in sorted(records, key=lambda record: record.started, reverse=True):
-            same = chosen.get((record.task, record.seed))
-            older = {package: text for package, text in record.versions.items() if text != newest[package]}
-            if older and not mix_versions:
-                reason = (
-                    f"made with {_words(older)}; others with {_words({package: newest[package] for package in older})}"
-                )
-            elif same is not None:
+            same = chosen.setdefault((record.task, record.seed), record)
+            if same is not record:
                 relation = "of which it is a copy" if same.started == record.started else "which is newer"
                 reason = f"the same method, task and seed ({record.seed}) as {same.path}, {relation}"
-            else:
-                chosen[record.task, record.seed] = record
-                continue
-            left_out.append(LeftOut(record.path, reason))
-        if chosen:
-            kept[name] = sorted(chosen.values(), key=lambda record: (record.task, record.seed))
+                left_out.append(LeftOut(record.path, reason))
+        kept[name] = sorted(chosen.values(), key=lambda record: (record.task, record.seed))
     return kept, left_out
 
 
-def _newest_versions(records: Iterable[RunRecord]) -> dict[str, str]:
-    """Of each package; numbers are compared as numbers, and what is none (a suffix) comes before them."""
-    newest: dict[str, str] = {}
-    for record in records:
-        for package, text in record.versions.items():
-            newest[package] = max(newest.get(package, text), text, key=_version_key)
-    return newest
-
-
 def _version_key(version: str) -> list[int]:
-    return [int(part) if part.isdigit() else -1 for part in version.split(".")]
+    """Numbers are compared as numbers; a version with a suffix comes before the same one without."""
+    return [*(int(part) if part.isdigit() else -1 for part in version.split(".")), 0]
 
 
 def _words(versions: Mapping[str, str]) -> str:

@@ -60,9 +60,9 @@ class Comparison:
         """A run's final score by the name of the rule."""
         return final_scores(run.steps, run.scores, self.last_k) | dict(run.selected)
 
-    def on(self, method: str, task: str) -> list[RunRecord]:
+    def on(self, method: str, task: str) -> Sequence[RunRecord]:
         """The runs of a method on a task."""
-        return self._runs_on.get((method, task), [])
+        return self._runs_on.get((method, task), ())
 
     def score_name(self, task: str) -> str:
         """What the scores of a task are."""
@@ -113,7 +113,7 @@ class Comparison:
 
     @cached_property
     def _score_names(self) -> dict[str, str]:
-        return {run.task: run.score for run in self.runs}
+        return {run.task: run.score for run in reversed(self.runs)}
 
     def _by_seed(self, method: str, task: str, rule: str) -> dict[int, float]:
         scores = {run.seed: self.scores_of(run).get(rule) for run in self.on(method, task)}

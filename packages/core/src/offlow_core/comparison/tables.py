@@ -117,9 +117,9 @@ def _is_published(run: RunRecord, score: PublishedScore) -> bool:
 
 
 def left_out(runs: Sequence[LeftOut]) -> Table:
-    """Run directories that do not count."""
+    """Run directories that do not count, and jobs that have none."""
     rows = [cells(str(run.path), " ".join(run.reason.split())) for run in runs]
-    return Table("left-out", "Runs left out", ("run", "reason"), tuple(rows), "None of these enters any number above.")
+    return Table("left-out", "Left out", ("path", "reason"), tuple(rows), "None of these enters any number above.")
 
 
 def provenance(comparison: Comparison) -> Table:

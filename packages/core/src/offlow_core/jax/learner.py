@@ -60,12 +60,6 @@ class JaxLearner:
         self._saved_stage = []
         return True
 
-    @property
-    def _entered_stage(self) -> Stage:
-        if self._stage is None:
-            raise ValueError("no phase has been entered")
-        return self._stage
-
     def advance(self, step: int, steps: int) -> None:
         self.state, self._metrics = self._entered_stage.advance(self.state, step, steps)
         jax.block_until_ready(self._metrics)
@@ -112,6 +106,12 @@ class JaxLearner:
         unknown = sorted({name for saved in self._saved_stage for name in saved if name.partition("/")[0] not in names})
         if unknown:
             raise ValueError(f"the state has {unknown[0]} of none of the phases {sorted(names)}: another version's")
+
+    @property
+    def _entered_stage(self) -> Stage:
+        if self._stage is None:
+            raise ValueError("no phase has been entered")
+        return self._stage
 
     def _load_stored(self, store: PhaseStore) -> bool:
         stored = [store.load(one_seed(self.state, i), seed) for i, seed in enumerate(self.seeds)]

@@ -31,7 +31,7 @@ def read_grid(words: Sequence[str]) -> dict[str, list[str]]:
     """`name=value,value` words as name -> values; commas within brackets do not separate: `widths=[64,64],[8,8]`."""
     grid = {name: _separated(text) for name, text in read_settings(words, "grid").items()}
     for name, values in grid.items():
-        if "" in values or len(set(map(_as_number, values))) != len(values):
+        if "" in values or len(set(map(_distinguishing, values))) != len(values):
             raise SweepError(f"--grid {name}: expected different values separated by commas, got {','.join(values)!r}")
     return grid
 
@@ -49,12 +49,10 @@ def _value(text: str) -> Any:
     return float(text) if re.fullmatch(r"-?\d+\.\d*", text) else text
 
 
-def _as_number(text: str) -> float | str:
-    """By which 0.1, 0.10 and 1e-1 are one value."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _distinguishing(text: str) -> float | str:
+    """By which 0.1, 0.10 and 1e-1 are one value, but 7 and 007 two."""
+    is_number = re.fullmatch(r"-?(0|[1-9]\d*)(\.\d*)?(e[+-]?\d+)?", text)
+    return float(text) if is_number else text
 
 
 def _separated(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path, PurePath
@@ -20,8 +20,8 @@ Preset = Callable[[str, str, str], Mapping[str, str]]
 """(preset name, variant, task name) -> option name -> text; raises `OptionError` where nothing is published."""
 
 LATEST = "latest"
-INTERRUPTED = 130  # exit status of a program that was asked to stop, as shells report Ctrl-C
 """`ParsedCommand.resume` of a bare `--resume`: the latest unfinished run that matches."""
+INTERRUPTED = 130  # exit status of a program that was asked to stop, as shells report Ctrl-C
 
 _HELP = ("-h", "--help")
 _COMMANDS = (Option("agent", str), Option("print_config", bool, "True"), Option("resume", str, LATEST))
@@ -57,7 +57,7 @@ def parse(
     """
     words = [word for word in argv if word not in _HELP]
     try:
-        variant = _variant(words, variants, _resumed_agent(words) or default_variant)
+        variant = _variant(words, variants, _resumed_agent(words, variants) or default_variant)
         record_type = variants[variant]
         options = options_of(record_type)
         given = _read(words, [*_COMMANDS, *options], variant, variants)
@@ -121,13 +121,18 @@ def _variant(words: Sequence[str], variants: Mapping[str, type[RunOptions]], def
     return name
 
 
-def _resumed_agent(words: Sequence[str]) -> str | None:
-    """The agent of the run that `--resume` names; None where there is none, which is said when it is opened."""
-    run = Path(_last_value("resume", words, LATEST))
+def _resumed_agent(words: Sequence[str], variants: Container[str]) -> str | None:
+    """The agent of the run that `--resume` names; None where that is no run, which is said when it is opened."""
+    run = _last_value("resume", words, LATEST)
+    if run in ("", LATEST) or run.startswith("--"):
+        return None
     try:
-        return str(json.loads((run / "config.json").read_bytes())["agent"]["agent_name"])
+        name = json.loads((Path(run) / "config.json").read_bytes())["agent"]["agent_name"]
     except (OSError, ValueError, LookupError, TypeError):
         return None
+    if name not in variants:
+        raise OptionError(f"--resume {run}: a run of the agent {name!r}, which is another program's")
+    return name
 
 
 def _last_value(option: str, words: Sequence[str], default: str) -> str:

@@ -6,11 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites.options import SuiteOptions
 
-if TYPE_CHECKING:
-    PresetName = str  # the options of a package may have others than these
-else:
-    PresetName = Literal["none", "paper"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(SuiteOptions):
@@ -33,7 +28,7 @@ class RunOptions(SuiteOptions):
     )
     """Options that a resumed run may change without becoming another run (that the data are the same is checked)."""
 
-    if TYPE_CHECKING:  # declared by the packages, each with its own type and default
+    if TYPE_CHECKING:  # not a field here, though checkers take it for one: each package declares it, with its type
         agent: Any
 
     env_name: str = field(default="cube-double-play-singletask-v0", metadata={"aliases": ("env",)})
@@ -72,7 +67,7 @@ class RunOptions(SuiteOptions):
     """Weights & Biases group (also `--run_group`); None: task and algorithm."""
     tensorboard: bool = False
     """TensorBoard as a further logger, in the run directory; needs the extra `tensorboard`."""
-    preset: PresetName = "none"
+    preset: str = "none"
     """Published settings of the task as defaults."""
 
     @property

@@ -39,8 +39,9 @@ def update_with(state: PlainState, batch: Batch, noise: JointNoise, config: DeFl
 
     def loss(params: dict) -> tuple[Array, Metrics]:
         next_actions = policy(state.params, batch["next_observations"], noise.next_action, config)
-        target = {"discount": config.discount, "q_agg": config.q_agg}
-        critic, critic_metrics = critic_loss(params, state.params, batch, next_actions, **target)
+        critic, critic_metrics = critic_loss(
+            params, state.params, batch, next_actions, discount=config.discount, q_agg=config.q_agg
+        )
         actor, actor_metrics = actor_loss(params, state.params, batch, noise.actor, config)
         mse = action_error(state.params, batch, noise.mse_action, config)
         return critic + actor, critic_metrics | actor_metrics | {"actor/mse": mse}

@@ -37,8 +37,9 @@ def update_with(state: PlainState, batch: Batch, noise: JointNoise, config: FqlC
     def loss(params: dict) -> tuple[Array, Metrics]:
         actor = state.params["actor_onestep_flow"]["mlp"]
         next_actions = jnp.clip(network(actor, batch["next_observations"], noise.next_action), -1, 1)
-        target = {"discount": config.discount, "q_agg": config.q_agg}
-        critic, critic_metrics = critic_loss(params, state.params, batch, next_actions, **target)
+        critic, critic_metrics = critic_loss(
+            params, state.params, batch, next_actions, discount=config.discount, q_agg=config.q_agg
+        )
         weights = {"alpha": config.alpha, "flow_steps": config.flow_steps, "normalize": config.normalize_q_loss}
         actor_loss, actor_metrics = one_step_actor_loss(params, state.params, batch, noise.actor, **weights)
         sampled = network(actor, batch["observations"], noise.mse_action)

@@ -1,6 +1,6 @@
 """Where the official networks keep the parameters and running statistics of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from offlow_sacflow.flax_parameters import (
     Table,
@@ -14,9 +14,7 @@ from offlow_sacflow.scratch.config import FlowGConfig, FlowTConfig, NaiveConfig,
 
 def actor_table(config: ScratchConfig) -> Table:
     """Of a velocity network."""
-    tables: dict[type[ScratchConfig], Callable[..., Table]]
-    tables = {FlowTConfig: _flow_t, FlowGConfig: _flow_g, NaiveConfig: _naive}
-    return tables[type(config)](config)
+    return _ACTOR_TABLES[type(config)](config)
 
 
 def critic_table(config: ScratchConfig) -> Table:
@@ -53,3 +51,10 @@ def _naive(config: NaiveConfig) -> Table:
     table = dense("body.layers.0", "fc1") + dense("body.layers.1", "fc2")
     table += dense("mean_head", "fc_mean") + dense("log_std_head", "fc_logstd")
     return table + (batch_renorm("norm", "bn") if config.use_batch_norm else [])
+
+
+_ACTOR_TABLES: Mapping[type[ScratchConfig], Callable[..., Table]] = {
+    FlowTConfig: _flow_t,
+    FlowGConfig: _flow_g,
+    NaiveConfig: _naive,
+}

@@ -1,6 +1,6 @@
 """A policy: a velocity network, and the range of the actions that its rollouts are squashed into."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,12 @@ from offlow_sacflow.scratch.flow_g import FlowG
 from offlow_sacflow.scratch.flow_t import FlowT
 from offlow_sacflow.scratch.naive import NaiveFlow
 from offlow_sacflow.scratch.velocity import VelocityNetwork
+
+_NETWORKS: Mapping[type[ScratchConfig], Callable[..., FlowT | FlowG | NaiveFlow]] = {
+    FlowTConfig: FlowT,
+    FlowGConfig: FlowG,
+    NaiveConfig: NaiveFlow,
+}
 
 
 class ActionRange(NamedTuple):
@@ -71,9 +77,7 @@ def make_velocity_network(
     config: ScratchConfig, observation_dim: int, action_dim: int, generator: torch.Generator
 ) -> FlowT | FlowG | NaiveFlow:
     """The network of a configuration, initialised."""
-    kinds: dict[type[ScratchConfig], Callable[..., FlowT | FlowG | NaiveFlow]]
-    kinds = {FlowTConfig: FlowT, FlowGConfig: FlowG, NaiveConfig: NaiveFlow}
-    network = kinds[type(config)](observation_dim, action_dim, config)
+    network = _NETWORKS[type(config)](observation_dim, action_dim, config)
     init_lecun_normal(network, generator)
     if isinstance(network, FlowG):
         network.open_gate()
