@@ -12,7 +12,7 @@ from tqdm import tqdm
 from offlow_core.comparison.run_record import RunRecord, UnusableRunError, read_run
 from offlow_core.errors import UserError
 from offlow_core.sweeps.errors import SweepError
-from offlow_core.sweeps.job_folder import JOB, JobFolder
+from offlow_core.sweeps.job_folder import JOB, NOT_STARTED, JobFolder
 
 STATUS = "status.json"
 TRACES = frozenset({"config.json", "manifest.json", "eval.csv", "train.csv", "checkpoints"})
@@ -99,18 +99,24 @@ def _run_folders(root: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _without_runs(jobs: Mapping[Path, Path], runs: Iterable[Path]) -> list[LeftOut]:
-    """The jobs of a sweep, path as named by resolved path, that have none of the runs, given by resolved paths."""
+    """The jobs of a sweep, path as named by resolved path, that have none of the runs, given by resolved paths.
+
+    Those that wait their turn come last: what failed is of more interest.
+    """
     with_runs = {parent for run in runs for parent in run.parents}
-    return [LeftOut(job, f"no run directory: {_state(job)}") for place, job in jobs.items() if place not in with_runs]
+    states = {job: _state(job) for place, job in jobs.items() if place not in with_runs}
+    return [
+        LeftOut(job, f"no run directory: the job is {state}")
+        for job, state in sorted(states.items(), key=lambda item: item[1] == NOT_STARTED)
+    ]
 
 
 def _state(job: Path) -> str:
     try:
         status = JobFolder.open(job).status()
     except SweepError as error:
-        return str(error)
-    reason = f" ({status.reason})" if status.state in ("failed", "interrupted") else ""
-    return f"the job is {status.state}{reason}"
+        return f"damaged: {error}"
+    return f"{status.state} ({status.reason})" if status.state in ("failed", "interrupted") else status.state
 
 
 def _refuse(error: OSError) -> NoReturn:

@@ -15,6 +15,7 @@ from offlow_core.training.run_directory import RunDirectory
 State = Literal["not started", "running", "interrupted", "failed", "finished"]
 
 JOB = "job.json"
+NOT_STARTED: State = "not started"
 MARK, ENDED = "=== offlow: ", "; it "
 """What the lines in a log begin with that an attempt adds, and what follows in its last line: `; it failed`."""
 _LOG_TAIL_BYTES = 1 << 14
@@ -119,7 +120,7 @@ class JobFolder:
             return "interrupted", "stopped" if unfinished[0].state == "interrupted" else "killed"
         if self.log_path.exists():
             return "interrupted", "ended before it began"
-        return "not started", "starts"
+        return NOT_STARTED, "starts"
 
     def _last_end(self) -> str:
         """How the last attempt ended, by the log; empty if there was none, or none that came to say so."""

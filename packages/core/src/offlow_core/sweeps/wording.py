@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from offlow_core.sweeps.job_folder import JobFolder, JobStatus
+from offlow_core.sweeps.job_folder import NOT_STARTED, JobFolder, JobStatus
 from offlow_core.sweeps.next_step import plan
 from offlow_core.sweeps.resources import as_assignments, thread_environment
 from offlow_core.wording import counted
@@ -18,7 +18,7 @@ def command_line(folder: JobFolder, status: JobStatus, program: Path, threads: i
         return f"# {shlex.join(words)}  # {folder.job.name}: {status.state}: {status.reason}"
     words = step.words(folder, str(program), threads)
     line = shlex.join([*as_assignments(thread_environment(threads)), *words])
-    state = "not started" if status.state == "not started" else f"{status.state}: {status.reason}; {step.reason}"
+    state = NOT_STARTED if status.state == NOT_STARTED else f"{status.state}: {status.reason}; {step.reason}"
     return f"{line}  # {folder.job.name}: {state}"
 
 
