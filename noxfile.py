@@ -9,7 +9,7 @@ import nox
 nox.needs_version = ">=2026.10.20"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "tests"]
+nox.options.sessions = ["lint", "types", "docs", "tests"]
 
 # uv reads no pip settings: pass on local wheels that pip is configured with (a CPU build of PyTorch, for example).
 if "UV_FIND_LINKS" not in os.environ and os.environ.get("PIP_FIND_LINKS"):
@@ -56,11 +56,23 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
+def sync_all(session: nox.Session) -> None:
+    """One environment with all packages, for what looks at them together."""
+    sync(session, "--all-packages", "--group", "types")
+
+
 @nox.session(requires=["resolve"])
 def types(session: nox.Session) -> None:
     """Annotations of all packages against each other and against the libraries in use."""
-    sync(session, "--all-packages", "--group", "types")
+    sync_all(session)
     session.run("ty", "check", "--python", session.virtualenv.location)
+
+
+@nox.session(requires=["resolve"])
+def docs(session: nox.Session) -> None:
+    """Commands that README, docs and results show: every program understands those of its own."""
+    sync_all(session)
+    session.run("pytest", "tests", *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(requires=["resolve"])
