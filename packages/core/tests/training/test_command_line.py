@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from offlow_core.option_checks import OptionError, check, check_choices
 from offlow_core.training.command_line import LATEST, parse, read_record
 from offlow_core.training.option_json import from_json, to_text
+from offlow_core.training.option_tokens import last_given
 from offlow_core.training.options import ImageOptions, RunOptions
 
 
@@ -153,6 +154,21 @@ def test_an_agent_is_chosen_by_name_or_by_the_file_of_that_name(spelling):
     command = parse_line(f"{spelling} --agent.beta=3")
     assert command.variant == "other"
     assert command.options == OtherOptions(agent=OtherConfig(beta=3.0))
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("", None),
+        ("--seed 1", None),
+        ("--env-name=cube", "cube"),
+        ("--env 'cube' --env_name=\"door\" --seed=1", "door"),
+        ("-env cube", None),
+        ("--env", ""),
+    ],
+)
+def test_the_last_of_some_options_is_known_before_all_are(line, text):
+    assert last_given(line.split(), ["env", "env_name"]) == text
 
 
 def test_preset_values_are_defaults_which_the_command_line_overrides():

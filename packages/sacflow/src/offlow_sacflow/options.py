@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import ClassVar, Literal
 
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import gymnasium_mujoco, ogbench_names
 from offlow_core.torch.options import TorchOptions
+from offlow_core.training.option_tokens import last_given
 from offlow_core.training.options import OnlineOptions
 from offlow_sacflow.chunk.config import (
     AcfqlConfig,
@@ -202,12 +202,7 @@ def default_variant(words: Sequence[str]) -> str:
 
     `--env_id` is what only the scripts from scratch call the task.
     """
-    task = None
-    for word, following in pairwise([*words, ""]):
-        spelled, equals, value = word.partition("=")
-        name = spelled.lstrip("-").replace("-", "_")
-        if name == "env_id":
-            return "flow_t"
-        if name in ("env_name", "env"):
-            task = value if equals else following
-    return "flow_t" if task is None or gymnasium_mujoco.parse(task.strip("'\"")) else "acfql"
+    if last_given(words, ["env_id"]) is not None:
+        return "flow_t"
+    task = last_given(words, ["env_name", "env"])
+    return "flow_t" if task is None or gymnasium_mujoco.parse(task) else "acfql"

@@ -62,7 +62,7 @@ def aggregate(suite: SuiteScores, bootstrap: Bootstrap) -> Aggregates:
             method: {name: estimate(scores, statistic, **how) for name, statistic in STATISTICS.items()}
             for method, scores in suite.scores.items()
         },
-        improvement=_improvements(suite.scores, bootstrap) if len(suite.scores) <= MOST_PAIRED else {},
+        improvement=_improvements(suite.scores, how) if len(suite.scores) <= MOST_PAIRED else {},
         thresholds=thresholds,
         profiles={
             method: Profile(*performance_profile(scores, thresholds, **how)) for method, scores in suite.scores.items()
@@ -70,10 +70,9 @@ def aggregate(suite: SuiteScores, bootstrap: Bootstrap) -> Aggregates:
     )
 
 
-def _improvements(scores: Mapping[str, np.ndarray], bootstrap: Bootstrap) -> dict[tuple[str, str], Estimate]:
+def _improvements(scores: Mapping[str, np.ndarray], how: Mapping[str, int]) -> dict[tuple[str, str], Estimate]:
     found = {}
     for x, y in combinations(scores, 2):
-        how = {"seed": bootstrap.seed, "resamples": bootstrap.resamples}
         better = probability_of_improvement(scores[x], scores[y], **how)
         found[x, y] = better
         found[y, x] = Estimate(1 - better.value, 1 - better.high, 1 - better.low)

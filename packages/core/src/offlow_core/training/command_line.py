@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Generic, NoReturn, TypeVar
 
@@ -12,7 +11,7 @@ import tyro
 
 from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError
-from offlow_core.training.option_tokens import Option, UnknownOptionError, near, options_of, read_arguments
+from offlow_core.training.option_tokens import Option, UnknownOptionError, last_given, near, options_of, read_arguments
 from offlow_core.training.options import Options, RunOptions
 
 Record = TypeVar("Record")
@@ -115,7 +114,8 @@ def fail(program: str, message: str) -> NoReturn:
 
 
 def _variant(words: Sequence[str], variants: Mapping[str, type[RunOptions]], default: str) -> str:
-    name = PurePath(_last_value("agent", words, default)).stem
+    given = last_given(words, ["agent"])
+    name = default if given is None else PurePath(given).stem
     if name not in variants:
         raise OptionError(f"unknown agent {name!r}; {near(name, variants)}")
     return name
@@ -123,8 +123,8 @@ def _variant(words: Sequence[str], variants: Mapping[str, type[RunOptions]], def
 
 def _resumed_agent(words: Sequence[str], variants: Container[str]) -> str | None:
     """The agent of the run that `--resume` names; None where that is no run, which is said when it is opened."""
-    run = _last_value("resume", words, LATEST)
-    if run in ("", LATEST) or run.startswith("--"):
+    run = last_given(words, ["resume"])
+    if run is None or run in ("", LATEST) or run.startswith("--"):
         return None
     try:
         name = json.loads((Path(run) / "config.json").read_bytes())["agent"]["agent_name"]
@@ -133,17 +133,6 @@ def _resumed_agent(words: Sequence[str], variants: Container[str]) -> str | None
     if name not in variants:
         raise OptionError(f"--resume {run}: a run of the agent {name!r}, which is another program's")
     return name
-
-
-def _last_value(option: str, words: Sequence[str], default: str) -> str:
-    """What follows the last `--option`, or its equals sign, without quotes."""
-    value = default
-    for word, following in pairwise([*words, ""]):
-        if word == f"--{option}":
-            value = following
-        elif word.startswith(f"--{option}="):
-            value = word.partition("=")[2]
-    return value.strip("'\"")
 
 
 def _read(

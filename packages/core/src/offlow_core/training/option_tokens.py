@@ -3,8 +3,9 @@
 import difflib
 import sys
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from itertools import pairwise
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -103,6 +104,19 @@ def read_arguments(arguments: Sequence[str], options: Iterable[Option]) -> dict[
         else:
             raise UnknownOptionError(name, _nearest(name, by_name))
     return given
+
+
+def last_given(words: Sequence[str], names: Container[str]) -> str | None:
+    """The text that follows the last option called one of `names`, without quotes; None where there is none.
+
+    For what has to be known of a command line before its options are. A bare option has the text of the next word.
+    """
+    text = None
+    for word, following in pairwise([*words, ""]):
+        spelled, equals, value = word.partition("=")
+        if spelled.startswith("--") and spelled[2:].replace("-", "_") in names:
+            text = (value if equals else following).strip("'\"")
+    return text
 
 
 def _separate(word: str, by_name: Mapping[str, Option]) -> tuple[str, list[str]]:

@@ -76,8 +76,7 @@ def _train(command: ParsedCommand, program: Program, stack: ExitStack) -> None:
     if not runs:
         manifest = make_manifest(program, learner, task, dataset, options)
         given = dict(flattened(to_json(options)))
-        found = {name: value for name, value in flattened(to_json(complete)) if value != given[name]}
-        manifest["from_data"] = found
+        manifest["from_data"] = {name: value for name, value in flattened(to_json(complete)) if value != given[name]}
         new = create_runs(options, task, manifest, learner.seeds)
         runs = [stack.enter_context(run) for run in new]
     del dataset  # the learner keeps what it needs of it, which may be on a device
