@@ -1,5 +1,6 @@
 """Which runs count: finished ones, one per method, task and seed; everything else is named with the reason."""
 
+import errno
 import json
 import os
 import shutil
@@ -25,6 +26,7 @@ from offlow_core.comparison.run_record import read_run
 from offlow_core.sweeps.job import Job
 from offlow_core.sweeps.job_folder import JobFolder
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.saved_scores import SavedScore
 
 
 def reasons(folder: Path) -> dict[str, str]:
@@ -52,7 +54,7 @@ def test_a_record_is_what_the_files_say(make_run):
 def test_times_are_read_between_the_rows_that_have_one(make_run):
     path = make_run(rate=None)
     run = RunDirectory.open(path)
-    for step, values in ((0, {"training_s": 10.0}), (100, {"evaluation_s": 9.0}), (400, {"training_s": 50.0})):
+    for step, values in ((0, {"training_s": 10.0}), (100, {"evaluation_s": 9.0}), (300, {"training_s": 40.0})):
         run.log_timing(step, values)
     assert read_run(path).seconds.tolist() == [20, 30, 40]
 
@@ -146,8 +148,43 @@ def test_scores_that_cannot_be_used(make_run, tmp_path, table, reason):
 
 def test_a_run_is_read_once_even_if_named_twice(make_run, tmp_path):
     path = make_run()
-    records, _ = collect([Source(path), Source(tmp_path), Source(tmp_path, "again")])
-    assert [run.path for runs in records.values() for run in runs] == [path]
+    records, _ = collect([Source(path, "ours"), Source(tmp_path)])
+    assert [(name, run.path) for name, runs in records.items() for run in runs] == [("ours", path)]
+
+
+@pytest.mark.parametrize("first", [None, "ours"])
+def test_a_name_that_would_have_no_runs_is_refused(make_run, tmp_path, first):
+    path = make_run()
+    with pytest.raises(NoRunsError, match=f"again={tmp_path}: all of its runs belong to .*{path}, which was named"):
+        collect([Source(path, first), Source(tmp_path, "again")])
+
+
+def test_what_cannot_be_entered_is_named_and_the_rest_counts(make_run, tmp_path, monkeypatch):
+    path, closed = make_run(), tmp_path / "closed"
+    closed.mkdir()
+    scan = os.scandir
+
+    def refuse(folder):
+        if Path(folder) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", str(closed))
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    records, left_out = collect([Source(tmp_path)])
+    assert [run.path for run in records[None]] == [path]
+    assert left_out == [LeftOut(closed, "cannot be read: Permission denied")]
+    with pytest.raises(NoRunsError, match="closed cannot be read: Permission denied"):
+        collect([Source(closed)])
+
+
+@pytest.mark.parametrize("stray", ["train.csv", "config.json", "checkpoints/x"])
+def test_stray_files_above_runs_hide_none(make_run, tmp_path, stray):
+    path = make_run()
+    (tmp_path / stray).parent.mkdir(exist_ok=True)
+    (tmp_path / stray).write_text("")
+    records, left_out = collect([Source(tmp_path)])
+    assert [run.path for run in records[None]] == [path]
+    assert left_out == []
 
 
 @pytest.mark.parametrize("folder", [".", "missing"])
@@ -216,11 +253,26 @@ def test_jobs_of_a_sweep_that_have_no_run_are_named(make_run, tmp_path):
     assert "is no job" in reasons(tmp_path)["waiting"]
 
 
+def test_a_run_that_was_not_evaluated_at_its_end_is_named(make_run, tmp_path):
+    path = make_run()
+    RunDirectory.open(path).log_timing(400, {"training_s": 8.0})
+    assert reasons(tmp_path)[path.name] == "its last evaluation is of step 300, but it trained until step 400"
+
+
+def test_an_evaluation_that_is_older_than_the_run_is_called_by_its_step(make_run):
+    path = make_run()
+    (path / "evaluations").mkdir()
+    for step in (300, 200):
+        SavedScore("policy", step, episodes=50, seed=0, environment=None, score=step / 10).write(path)
+    rule = "offlow evaluate (policy, {}, 50 episodes, seed 0)"
+    assert read_run(path).selected == {rule.format("last checkpoint"): 30, rule.format("step 200"): 20}
+
+
 def test_a_damaged_later_evaluation_is_named(make_run, tmp_path):
     path = make_run()
     (path / "evaluations").mkdir()
     (path / "evaluations" / "policy.json").write_text('{"rule": "x"')
-    assert "damaged" in reasons(tmp_path)[path.name]
+    assert reasons(tmp_path)[path.name].startswith("evaluations/policy.json is damaged (")
 
 
 @pytest.mark.parametrize(
@@ -232,6 +284,7 @@ def test_a_damaged_later_evaluation_is_named(make_run, tmp_path):
         ("status.json", {"scores": {"last": 61.0}}),
         ("status.json", {"scores": {"best (online-selected)": 99.0}}),
         ("config.json", {"seed": float("inf")}),
+        ("config.json", {"seed": 1.7}),
         ("config.json", {"agent": {"agent_name": 5}}),
         ("manifest.json", {"packages": {"offlow-core": 1.0}}),
     ],

@@ -44,9 +44,31 @@ class TestMethods:
         assert list(compare(tmp_path).methods) == ["fac"]
 
     def test_an_option_that_a_version_did_not_have_yet_does_not_split_a_method(self, make_run, tmp_path):
-        make_run("fac", seed=0)
+        make_run("fac", seed=0, version="0.0.9")
         make_run("fac", seed=1, agent_options={"new": 0})
         assert list(compare(tmp_path).methods) == ["fac"]
+
+    def test_an_option_that_a_run_of_the_same_version_lacks_splits_a_method(self, make_run, tmp_path):
+        make_run("fac", seed=0)
+        make_run("fac", seed=1, agent_options={"new": 0})
+        assert list(compare(tmp_path).methods) == ["fac (new=0)", "fac (new=not recorded)"]
+
+    @pytest.mark.parametrize(
+        ("other", "names"),
+        [
+            ({"total_steps": 900}, ["fac (steps of training=300)", "fac (steps of training=900)"]),
+            ({"sha": "c" * 64}, [f"fac (checksum of the dataset={letter * 12})" for letter in "ac"]),
+            ({"options": {"eval_episodes": 50}}, [f"fac (episodes per evaluation={n})" for n in (5, 50)]),
+            (
+                {"semantics": {"success_timing": "post"}},
+                [f"fac (the task's success_timing={when})" for when in ("post", "pre")],
+            ),
+        ],
+    )
+    def test_runs_under_other_conditions_are_never_averaged(self, make_run, tmp_path, other, names):
+        make_run("fac", seed=0)
+        make_run("fac", seed=0, **other)
+        assert list(compare(tmp_path).methods) == names
 
     def test_leaves_of_one_name_are_told_apart(self, make_run, tmp_path):
         make_run("fac", seed=0, options={"alpha": 1}, agent_options={"alpha": 1})
@@ -64,6 +86,11 @@ class TestMethods:
         records, _ = collect([Source(tmp_path, "ours")])
         assert list(named_methods(records)) == ["ours dac", "ours dbc"]
 
+    def test_a_given_name_that_is_an_agents_never_averages_different_agents(self, make_run, tmp_path):
+        make_run("fac", ONE)
+        records, _ = collect([Source(make_run("dac", TWO), "fac"), Source(tmp_path)])
+        assert list(named_methods(records)) == ["fac dac", "fac fac"]
+
     def test_a_given_name_that_is_an_agents_never_averages_different_options(self, make_run, tmp_path):
         wide, narrow = (make_run("fac", seed=i, agent_options={"width": 64 * (i + 1)}) for i in range(2))
         records, _ = collect([Source(wide, "fac"), Source(narrow)])
@@ -79,23 +106,22 @@ class TestComparability:
     @pytest.mark.parametrize(
         ("other", "kind", "words"),
         [
-            ({"options": {"eval_episodes": 50}}, "protocol", "episodes per evaluation: 5 (fac); 50 (fql)"),
-            ({"every": 50, "total_steps": 300}, "protocol", "steps between evaluations: 100 (fac); 50 (fql)"),
-            ({"total_steps": 900}, "budget", "steps of training: 300 (fac); 900 (fql)"),
-            ({"sha": "c" * 64}, "dataset", f"checksum of the dataset: {'a' * 12} (fac); {'c' * 12} (fql)"),
-            ({"semantics": {"success_timing": "post"}}, "semantics", "success_timing: post (fql); pre (fac)"),
-            ({"semantics": {"new": 1}}, "semantics", "new: 1 (fql); not recorded (fac)"),
-            ({"semantics": {"score": "return"}}, "semantics", "kind of score: return (fql); success (fac)"),
+            ({"options": {"eval_episodes": 50}}, "protocol", "episodes per evaluation: 5 (fac{0}); 50 (fql{1})"),
+            ({"every": 50, "total_steps": 300}, "protocol", "steps between evaluations: 100 (fac{0}); 50 (fql{1})"),
+            ({"total_steps": 900}, "budget", "steps of training: 300 (fac{0}); 900 (fql{1})"),
+            ({"sha": "c" * 64}, "dataset", f"checksum of the dataset: {'a' * 12} (fac{{0}}); {'c' * 12} (fql{{1}})"),
+            ({"semantics": {"success_timing": "post"}}, "semantics", "success_timing: post (fql{1}); pre (fac{0})"),
+            ({"semantics": {"new": 1}}, "semantics", "new: 1 (fql{1}); not recorded (fac{0})"),
+            ({"semantics": {"score": "return"}}, "semantics", "kind of score: return (fql{1}); success (fac{0})"),
         ],
     )
     def test_differing_runs_of_a_task_are_refused_unless_allowed(self, make_run, tmp_path, other, kind, words):
-        make_run("fac")
-        make_run("fql", **other)
+        paths = [make_run("fac"), make_run("fql", **other)]
         methods = compare(tmp_path).methods
         with pytest.raises(IncomparableError) as error:
             require_comparable(methods, ())
         assert f"  {kind}: {ONE}: " in str(error.value)
-        assert words in str(error.value)
+        assert words.format(*(f": {path}" for path in paths)) in str(error.value)
         assert f"--allow {kind}" in str(error.value)
         assert len(require_comparable(methods, [kind])) == 1
 

@@ -50,7 +50,10 @@ def test_what_only_an_older_version_differs_in_is_no_reason_to_refuse(make_run, 
 def test_compare_in_other_formats(runs, capsys, kind):
     main(["compare", str(runs), "--format", kind])
     out = capsys.readouterr().out
-    expected = {"csv": "task,fac,fql\n", "latex": "\\toprule\ntask & fac & fql \\\\"}
+    expected = {
+        "csv": f"task,method,rule,mean,std,seeds\n{ONE},fac,last,80.5,",
+        "latex": "\\toprule\ntask & fac & fql \\\\",
+    }
     assert expected[kind] in out
 
 
@@ -85,6 +88,35 @@ def test_incomparable_runs_end_the_command(runs, make_run, capsys):
     with pytest.raises(SystemExit, match="steps of training: 300"):
         main(["compare", str(runs)])
     main(["compare", str(runs), "--allow", "budget"])
+    assert f"compared although these differ (1):\n  {ONE}: steps of training: 300" in capsys.readouterr().err
+    main(["report", str(runs), "--allow", "budget", "--out", str(runs.parent / "out")])
+    for name in ("report.md", "report.tex", "report.html"):
+        assert "steps of training: 300" in (runs.parent / "out" / name).read_text()
+
+
+def test_versions_that_were_allowed_to_differ_are_said(make_run, tmp_path, capsys):
+    make_run("fac", seed=0)
+    older = make_run("fac", seed=1, version="0.0.9")
+    main(["compare", str(tmp_path), "--allow", "versions"])
+    out, err = capsys.readouterr()
+    assert "(2)" in out
+    assert f"compared although these differ (1):\n  {older}: made with offlow-fac 0.0.9" in err
+
+
+def test_names_that_are_no_file_names_stay_in_the_folder_and_apart(make_run, tmp_path):
+    for task in ("own/a b", "own/a_b"):
+        make_run("fac", task, semantics={"suite": "../../escaped"})
+    main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "deep" / "er" / "out")])
+    assert {path.name for path in tmp_path.iterdir()} == {"runs", "deep"}
+    names = {path.name for path in (tmp_path / "deep" / "er" / "out" / "tables").iterdir()}
+    assert names >= {"task-own_a_b.csv", "task-own_a_b-2.csv", ".._.._escaped-scores.csv"}
+
+
+def test_a_task_may_be_named_without_its_default_number(runs, capsys):
+    main(["compare", str(runs), "--tasks", "cube-single-play-singletask-v0"])
+    out = capsys.readouterr().out
+    assert TWO in out
+    assert ONE not in out
 
 
 class _Page(HTMLParser):
@@ -111,7 +143,11 @@ def test_report_writes_everything(runs, tmp_path, capsys):
     assert page.links == ["#left-out"]  # nothing is fetched
     assert "Cubes & <more>" in page.text
     with (out / "tables" / "ogbench-scores.csv").open() as file:
-        assert next(csv.DictReader(file))["fql"] == "40.2 ± 0.4 (2)"
+        rows = {(row["task"], row["method"]): row for row in csv.DictReader(file)}
+    assert (rows[ONE, "fql"]["mean"], rows[ONE, "fql"]["seeds"], rows[ONE, "fql"]["rule"]) == ("40.25", "2", "last")
+    with (out / "tables" / "run-scores.csv").open() as file:
+        scores = [row["last"] for row in csv.DictReader(file) if (row["method"], row["task"]) == ("fql", ONE)]
+    assert scores == ["40.0", "40.5"]
     text = (out / "report.md").read_text()
     assert all((out / line.split("(")[1][:-1]).is_file() for line in text.splitlines() if line.startswith("!["))
 

@@ -1,5 +1,6 @@
 """Evaluating saved policies: records, scores, checkpoints of choice."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
 from offlow_core.training.saved_run import evaluate_command, find_checkpoint
+from offlow_core.training.saved_scores import SavedScoreError, saved_scores
 from offlow_core.training.tables import read_table
 
 
@@ -37,7 +39,7 @@ def evaluate(folder, *words: str) -> int:
 
 def test_episodes_are_recorded_and_summed_up(trained, capsys):
     assert evaluate(trained, "--episodes=4") == 0
-    table = read_table(trained / "evaluations" / "policy-step10-seed0.csv")
+    table = read_table(trained / "evaluations" / "policy-step10-seed0-4episodes.csv")
     assert table["step"].tolist() == [10] * 4
     assert table["length"].tolist() == [3.0] * 4
     shown = capsys.readouterr().out
@@ -48,7 +50,7 @@ def test_episodes_are_recorded_and_summed_up(trained, capsys):
 def test_a_comparison_sees_the_run_and_its_score(trained):
     evaluate(trained, "--episodes=4")
     run = read_run(trained)
-    table = read_table(trained / "evaluations" / "policy-step10-seed0.csv")
+    table = read_table(trained / "evaluations" / "policy-step10-seed0-4episodes.csv")
     rule = "offlow evaluate (policy, last checkpoint, 4 episodes, seed 0)"
     assert run.selected == {rule: pytest.approx(100 * table["success"].mean())}
     assert run.total_steps == 10
@@ -57,18 +59,18 @@ def test_a_comparison_sees_the_run_and_its_score(trained):
 
 def test_the_result_depends_on_the_seed_and_not_on_the_number_of_environments(trained):
     evaluate(trained, "--episodes=5", "--eval_envs=2")
-    path = trained / "evaluations" / "policy-step10-seed0.csv"
+    path = trained / "evaluations" / "policy-step10-seed0-5episodes.csv"
     first = path.read_bytes()
     evaluate(trained, "--episodes=5", "--eval_envs=3")
     assert path.read_bytes() == first
     evaluate(trained, "--episodes=5", "--seed=1")
-    other = read_table(path.with_name("policy-step10-seed1.csv"))
+    other = read_table(path.with_name("policy-step10-seed1-5episodes.csv"))
     assert (other["return"] != read_table(path)["return"]).all()
 
 
 def test_another_policy_and_another_checkpoint(trained):
     evaluate(trained, "--episodes=2", "--policy=behaviour_flow", "--checkpoint=5")
-    assert (trained / "evaluations" / "behaviour_flow-step5-seed0.csv").exists()
+    assert (trained / "evaluations" / "behaviour_flow-step5-seed0-2episodes.csv").exists()
     run = RunDirectory.open(trained)
     assert find_checkpoint(run, None).meta == {"step": 10}
     assert find_checkpoint(run, 0).meta == {"step": 0}
@@ -117,10 +119,50 @@ def test_runs_of_any_packages_are_evaluated_and_what_cannot_be_is_named(trained,
     assert exit_.value.code == 1
     told = capsys.readouterr()
     assert f"{trained}: policy after step 10, 3 episodes" in told.out
-    assert f"{tmp_path / 'gone'}: not evaluated:" in told.err
+    assert f"not evaluated: {tmp_path / 'gone'} is no run directory" in told.err
     offlow(["evaluate", str(trained), "--episodes=3", "--eval_workers=0"])  # ends well
 
 
 def test_no_run_at_all_is_a_mistake():
     with pytest.raises(SystemExit, match="name at least one run directory"):
         offlow(["evaluate"])
+
+
+def test_evaluations_of_other_lengths_stay_beside_each_other(trained):
+    for episodes in (2, 3):
+        evaluate(trained, f"--episodes={episodes}")
+    assert {path.stem for path in (trained / "evaluations").glob("*.csv")} == {
+        "policy-step10-seed0-2episodes",
+        "policy-step10-seed0-3episodes",
+    }
+
+
+def test_episodes_are_kept_though_filming_fails(trained, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(saved_run.Evaluator, "record_video", fail)
+    with pytest.raises(OSError, match="no space left"):
+        evaluate(trained, "--episodes=2", "--video_episodes=1")
+    assert len(saved_scores(trained)) == 1
+
+
+def test_where_nothing_can_be_kept_nothing_is_played(trained, monkeypatch):
+    monkeypatch.setattr(saved_run, "Evaluator", None)
+    (trained / "evaluations").write_text("in the way")
+    with pytest.raises(SavedScoreError, match="cannot be written to"):
+        evaluate(trained)
+
+
+@pytest.mark.parametrize("config", ["[]", '{"agent": 5}', "[" * 100_000])
+def test_a_damaged_run_does_not_keep_others_from_being_evaluated(trained, tmp_path, monkeypatch, capsys, config):
+    entry = SimpleNamespace(name="fake", load=lambda: Algorithm("fake", VARIANTS, load_policy))
+    monkeypatch.setattr(algorithms, "entry_points", lambda group: [entry])
+    broken = tmp_path / "broken"
+    shutil.copytree(trained, broken)
+    (broken / "config.json").write_text(config)
+    with pytest.raises(SystemExit):
+        offlow(["evaluate", str(broken), str(trained), "--episodes=1", "--eval_workers=0"])
+    told = capsys.readouterr()
+    assert f"{trained}: policy after step 10" in told.out
+    assert str(broken) in told.err

@@ -183,3 +183,11 @@ def test_what_is_written_is_read_whatever_columns_come_when(blocks, data):
     for name in set(columns) - {"step"}:
         wanted = [math.nan if row.get(name) is None else float(row[name]) for _, row in expected]
         np.testing.assert_array_equal(columns[name], wanted)
+
+
+def test_line_ends_of_a_spreadsheet_are_read(tmp_path):
+    path = tmp_path / "eval.csv"
+    path.write_bytes(b"step,score\r\n10,1.5\r\n20,2.5\r\n3")
+    table = read_table(path)
+    assert table["step"].tolist() == [10, 20]
+    assert table["score"].tolist() == [1.5, 2.5]

@@ -11,7 +11,6 @@ from tyro.conf import arg
 
 from offlow_core.comparison.aggregates import Bootstrap
 from offlow_core.comparison.collecting import (
-    LeftOut,
     NoRunsError,
     Source,
     collect,
@@ -25,9 +24,10 @@ from offlow_core.comparison.run_record import RunRecord
 from offlow_core.comparison.statistics import RESAMPLES
 from offlow_core.comparison.summary import Comparison
 from offlow_core.option_checks import OptionError, check
+from offlow_core.suites import canonical_name
 from offlow_core.training.run_scores import LAST, LAST_K
 
-MOST_REASONS = 10
+MOST_LINES = 10
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,18 @@ def compared(options: ComparedRuns, title: str) -> Report:
         raise OptionError("name runs to compare: run directories, or folders with some below them, such as runs")
     groups, damaged = collect(map(Source.parse, options.runs), progress=sys.stderr.isatty())
     wanted = {name: [run for run in runs if _is_wanted(run, options)] for name, runs in groups.items()}
-    current, older = (wanted, []) if "versions" in options.allow else without_older_versions(wanted)
-    named = named_methods(current)
+    newest, older = without_older_versions(wanted)
+    mixes = "versions" in options.allow
+    named = named_methods(wanted if mixes else newest)
     methods, repeated = without_repetitions(named)
-    left_out = [*damaged, *older, *repeated]
-    _tell(left_out)
+    left_out = [*damaged, *([] if mixes else older), *repeated]
+    _list("left out", [f"{run.path}: {run.reason}" for run in left_out])
     if not methods:
         raise NoRunsError("no run is left to compare")
     # Of all runs, so that which of two repetitions counts does not hide that they differ.
     differences = require_comparable(named, options.allow)
+    differences += [f"{run.path}: {run.reason}" for run in older if mixes]
+    _list("compared although these differ", differences)
     return make_report(
         Comparison(methods, options.last_k),
         title=title,
@@ -83,13 +86,14 @@ def compared(options: ComparedRuns, title: str) -> Report:
 
 
 def _is_wanted(run: RunRecord, options: ComparedRuns) -> bool:
-    return any(fnmatchcase(run.task, pattern) for pattern in options.tasks)
+    return any(fnmatchcase(run.task, name) for pattern in options.tasks for name in (pattern, canonical_name(pattern)))
 
 
-def _tell(left_out: Sequence[LeftOut]) -> None:
-    if left_out:
-        print(f"left out ({len(left_out)}):", file=sys.stderr)
-    for run in left_out[:MOST_REASONS]:
-        print(f"  {run.path}: {run.reason}", file=sys.stderr)
-    if len(left_out) > MOST_REASONS:
-        print(f"  and {len(left_out) - MOST_REASONS} more (offlow report lists them all)", file=sys.stderr)
+def _list(what: str, lines: Sequence[str]) -> None:
+    """Say it on stderr, as far as it is not too long."""
+    if lines:
+        print(f"{what} ({len(lines)}):", file=sys.stderr)
+    for line in lines[:MOST_LINES]:
+        print(f"  {line}", file=sys.stderr)
+    if len(lines) > MOST_LINES:
+        print(f"  and {len(lines) - MOST_LINES} more (offlow report lists them all)", file=sys.stderr)

@@ -44,8 +44,9 @@ def run(options: Options) -> None:
         try:
             found = RunDirectory.open(path)
             print(evaluate_run(found, options, algorithm_of(found)), flush=True)
-        except UserError as error:
+        except (UserError, OSError) as error:
             failed += 1
-            print(f"{path}: not evaluated: {error}", file=sys.stderr)
+            named = "" if str(path) in str(error) else f"{path}: "
+            print(f"{named}not evaluated: {error}", file=sys.stderr)
     if failed:
         sys.exit(1)

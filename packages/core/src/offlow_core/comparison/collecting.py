@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -38,6 +37,9 @@ class Source:
     path: Path
     name: str | None = None
 
+    def __str__(self) -> str:
+        return str(self.path) if self.name is None else f"{self.name}={self.path}"
+
     @classmethod
     def parse(cls, text: str) -> "Source":
         """`PATH`, or `NAME=PATH`; a path that exists is one even with an equals sign in it."""
@@ -54,48 +56,73 @@ def collect(
 ) -> tuple[dict[str | None, list[RunRecord]], list[LeftOut]]:
     """All finished runs at or below the sources, by the name given to their source; and what is left out.
 
-    A NoRunsError where a source does not exist, or where there is no run at all. A run that two sources lead to is
-    the first one's.
+    A NoRunsError where a source does not exist, where there is no run at all, or where a name would have none. A run
+    that two sources lead to is the first one's.
     """
     records: dict[str | None, list[RunRecord]] = defaultdict(list)
     left_out: list[LeftOut] = []
-    seen: set[Path] = set()
+    owners: dict[Path, Source] = {}
     jobs: dict[Path, Path] = {}
     for source in sources:
-        paths, folders = _run_folders(source.path)
-        jobs |= {folder.resolve(): folder for folder in folders}
-        for path in tqdm(paths, unit="run", desc=f"reading {source.path}", disable=not progress, leave=False):
-            if (place := path.resolve()) in seen:
-                continue
-            seen.add(place)
+        found = _Folders.below(source.path)
+        left_out += found.unreadable
+        jobs |= {folder.resolve(): folder for folder in found.jobs}
+        places = {place: path for path in found.runs if (place := path.resolve()) not in owners}
+        if source.name is not None and found.runs and not places:
+            first = owners[found.runs[0].resolve()]
+            raise NoRunsError(f"{source}: all of its runs belong to {first}, which was named before; leave one out")
+        owners |= dict.fromkeys(places, source)
+        for path in tqdm(places.values(), unit="run", desc=f"reading {source.path}", disable=not progress, leave=False):
             try:
                 records[source.name].append(read_run(path))
             except UnusableRunError as error:
                 left_out.append(LeftOut(path, str(error)))
-    if not seen:
-        raise NoRunsError("there is no run directory (a folder with a status.json) in what was named")
-    return dict(records), left_out + _without_runs(jobs, seen)
+    if not owners:
+        unreadable = "".join(f"; {item.path} {item.reason}" for item in left_out)
+        raise NoRunsError(f"there is no run directory (a folder with a status.json) in what was named{unreadable}")
+    return dict(records), left_out + _without_runs(jobs, owners)
 
 
-def _run_folders(root: Path) -> tuple[list[Path], list[Path]]:
-    """Run directories at or below `root`, which are not looked into, and folders of a sweep's jobs; both by name."""
-    if not root.is_dir():
-        raise NoRunsError(f"{root} is no folder; name run directories, or folders that have some below them")
-    runs, jobs = [], []
-    visited = set()
-    for folder, folders, files in os.walk(root, onerror=_refuse, followlinks=True):
-        place = os.path.realpath(folder)
-        if place in visited:  # a link that leads back
-            folders.clear()
-            continue
-        visited.add(place)
-        folders.sort()
-        if STATUS in files or TRACES.intersection(files) or "checkpoints" in folders:
-            folders.clear()
-            runs.append(Path(folder))
-        elif JOB in files:
-            jobs.append(Path(folder))
-    return runs, jobs
+@dataclass(frozen=True)
+class _Folders:
+    """What lies at or below a folder, each by its path."""
+
+    runs: Sequence[Path]
+    """Run directories, which are not looked into, and what is left of some."""
+    jobs: Sequence[Path]
+    """Of a sweep."""
+    unreadable: Sequence[LeftOut]
+
+    @classmethod
+    def below(cls, root: Path) -> "_Folders":
+        if not root.is_dir():
+            raise NoRunsError(f"{root} is no folder; name run directories, or folders that have some below them")
+        runs, jobs, traces, unreadable, visited = [], [], [], [], set()
+
+        def note(error: OSError) -> None:
+            unreadable.append(LeftOut(Path(error.filename), f"cannot be read: {error.strerror}"))
+
+        for folder, folders, files in os.walk(root, onerror=note, followlinks=True):
+            place = os.path.realpath(folder)
+            if place in visited:  # a link that leads back
+                folders.clear()
+                continue
+            visited.add(place)
+            folders.sort()
+            if STATUS in files:
+                folders.clear()
+                runs.append(Path(folder))
+            elif JOB in files:
+                jobs.append(Path(folder))
+            elif TRACES.intersection(files) or "checkpoints" in folders:
+                traces.append(Path(folder))
+        return cls(sorted(runs + _innermost(traces, runs)), jobs, unreadable)
+
+
+def _innermost(traces: Sequence[Path], runs: Sequence[Path]) -> list[Path]:
+    """Those of the folders with traces that have neither runs nor other such folders below them."""
+    outer = {parent for path in [*runs, *traces] for parent in path.parents} if traces else set()
+    return [path for path in traces if path not in outer]
 
 
 def _without_runs(jobs: Mapping[Path, Path], runs: Iterable[Path]) -> list[LeftOut]:
@@ -119,10 +146,6 @@ def _state(job: Path) -> str:
     except SweepError as error:
         return f"damaged: {error}"
     return f"{status.state} ({status.reason})" if status.state in ("failed", "interrupted") else status.state
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise NoRunsError(f"{error.filename} cannot be read: {error.strerror}; leave it out or make it readable")
 
 
 def without_older_versions(

@@ -7,6 +7,7 @@ from typing import Any
 
 from offlow_core.comparison.run_record import RunRecord
 from offlow_core.errors import UserError
+from offlow_core.wording import counted
 
 Facts = Callable[[RunRecord], Mapping[str, Any]]
 
@@ -20,15 +21,22 @@ KINDS: Mapping[str, Facts] = MappingProxyType(
         "dataset": lambda run: {"checksum of the dataset": run.dataset},
         "semantics": lambda run: {
             "kind of score": run.score,
-            **{f"the suite's {name}": value for name, value in run.semantics.items()},
+            **{f"the task's {name}": value for name, value in run.semantics.items()},
         },
     }
 )
 """What is compared, by the word that allows it to differ."""
 
+NOT_RECORDED = "not recorded"
+
 
 class IncomparableError(UserError, ValueError):
     """Runs of one task that were trained or judged under different conditions."""
+
+
+def conditions(run: RunRecord) -> dict[str, str]:
+    """All facts of a run that must be the same, as text."""
+    return {name: _short(str(value)) for facts in KINDS.values() for name, value in facts(run).items()}
 
 
 def differences(methods: Mapping[str, Sequence[RunRecord]]) -> dict[str, list[str]]:
@@ -60,13 +68,20 @@ def _differing(task: str, runs: Sequence[RunRecord], facts: Facts) -> list[str]:
     found = [facts(run) for run in runs]
     texts = []
     for name in dict.fromkeys(name for known in found for name in known):
-        agents: dict[str, set[str]] = defaultdict(set)
+        by_value: dict[str, list[RunRecord]] = defaultdict(list)
         for run, known in zip(runs, found, strict=True):
-            agents[str(known.get(name, "not recorded"))].add(run.agent)
-        if len(agents) > 1:
-            values = [f"{_short(value)} ({', '.join(sorted(names))})" for value, names in sorted(agents.items())]
+            by_value[str(known.get(name, NOT_RECORDED))].append(run)
+        if len(by_value) > 1:
+            values = [f"{_short(value)} ({_in_words(same)})" for value, same in sorted(by_value.items())]
             texts.append(f"{task}: {name}: {'; '.join(values)}")
     return texts
+
+
+def _in_words(runs: Sequence[RunRecord]) -> str:
+    """The agents of runs, and where the first of them lies."""
+    agents = ", ".join(sorted({run.agent for run in runs}))
+    others = "" if len(runs) == 1 else f" and {counted(len(runs) - 1, 'more run')}"
+    return f"{agents}: {runs[0].path}{others}"
 
 
 def _short(value: str) -> str:

@@ -1,10 +1,11 @@
-"""Which runs are seeds of one method: the same agent with the same options."""
+"""Which runs are seeds of one method: the same agent with the same options, under the same conditions."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from offlow_core.comparison.comparability import NOT_RECORDED, conditions
 from offlow_core.comparison.run_record import RunRecord
 from offlow_core.suites.options import SuiteOptions
 
@@ -28,35 +29,58 @@ NO_PART_OF_A_METHOD = (frozenset(field.name for field in fields(SuiteOptions)) -
 def named_methods(groups: Mapping[str | None, Sequence[RunRecord]]) -> dict[str, list[RunRecord]]:
     """Runs by the name of their method.
 
-    `groups` are runs by a given name; those without (None) are called as their agent, with the values of options in
-    which runs of this agent on one task differ. So runs with different options are never averaged.
+    `groups` are runs by a given name, beside which each of several agents keeps its own; those without (None) are
+    called as their agent. Where runs of a name differ on some one task, they are told apart by the values of options,
+    and if these are equal, of conditions that may be allowed to differ. So runs with different options, or under
+    different conditions, are never averaged.
     """
+    named = [(run.agent if given is None else given, run) for given, records in groups.items() for run in records]
+    agents: dict[str, set[str]] = defaultdict(set)
     stems: dict[str, list[RunRecord]] = defaultdict(list)
-    for given, records in groups.items():
-        several = len({run.agent for run in records}) > 1
-        for run in records:
-            stems[run.agent if given is None else f"{given} {run.agent}" if several else given].append(run)
-    methods: dict[str, list[RunRecord]] = defaultdict(list)
+    for name, run in named:
+        agents[name].add(run.agent)
+    for name, run in named:
+        stems[name if len(agents[name]) == 1 else f"{name} {run.agent}"].append(run)
+    methods: dict[str, list[RunRecord]] = {}
     for stem, runs in stems.items():
-        varied = _varied_options(runs)
-        agents = {run.agent for run in runs}
-        for run in runs:
-            details = [f"{_short(name, varied)}={_text(run.options.get(name))}" for name in varied]
-            details = [run.agent, *details] if len(agents) > 1 else details
-            methods[f"{stem} ({', '.join(details)})" if details else stem].append(run)
+        for details, equal in _apart(runs, _options).items():
+            for more, seeds in _apart(equal, conditions).items():
+                words = ", ".join([*details, *more])
+                methods[f"{stem} ({words})" if words else stem] = seeds
     return dict(sorted(methods.items()))
 
 
-def _varied_options(runs: Sequence[RunRecord]) -> list[str]:
-    """Names of the options that have several values on some one task."""
-    varied: set[str] = set()
-    for same_task in _by(runs, lambda run: run.task).values():
-        names = {name for run in same_task for name in run.options} - NO_PART_OF_A_METHOD
-        # An option that a run does not know is one that its version did not have yet.
-        varied |= {
-            name for name in names if len({_text(run.options[name]) for run in same_task if name in run.options}) > 1
-        }
-    return sorted(varied)
+def _options(run: RunRecord) -> dict[str, str]:
+    """The options that make an agent a method, as text."""
+    return {name: _text(value) for name, value in run.options.items() if name not in NO_PART_OF_A_METHOD}
+
+
+def _apart(
+    runs: Sequence[RunRecord], settings_of: Callable[[RunRecord], Mapping[str, str]]
+) -> dict[tuple[str, ...], list[RunRecord]]:
+    """Runs by the settings in which some of one task differ, in words."""
+    settings = [settings_of(run) for run in runs]
+    varied = _varied(runs, settings)
+    groups: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
+    for run, known in zip(runs, settings, strict=True):
+        groups[tuple(f"{_short(name, varied)}={known.get(name, NOT_RECORDED)}" for name in varied)].append(run)
+    return groups
+
+
+def _varied(runs: Sequence[RunRecord], settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Names of the settings that have several values on some one task."""
+    by_task: dict[str, list[tuple[RunRecord, Mapping[str, str]]]] = defaultdict(list)
+    for run, known in zip(runs, settings, strict=True):
+        by_task[run.task].append((run, known))
+    names = {name for known in settings for name in known}
+    return sorted(name for name in names if any(_differs(name, same_task) for same_task in by_task.values()))
+
+
+def _differs(name: str, runs: Sequence[tuple[RunRecord, Mapping[str, str]]]) -> bool:
+    """Whether runs have several values of a setting, or some of them none; what a version did not have yet is equal."""
+    values = {known[name] for _, known in runs if name in known}
+    knowing, lacking = ({str(run.versions) for run, known in runs if (name in known) is has} for has in (True, False))
+    return len(values) > 1 or not knowing.isdisjoint(lacking)
 
 
 def _short(name: str, varied: Iterable[str]) -> str:
@@ -67,10 +91,3 @@ def _short(name: str, varied: Iterable[str]) -> str:
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _by(runs: Iterable[RunRecord], key: Any) -> dict[Any, list[RunRecord]]:
-    groups = defaultdict(list)
-    for run in runs:
-        groups[key(run)].append(run)
-    return groups

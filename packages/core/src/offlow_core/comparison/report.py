@@ -35,19 +35,24 @@ class Report:
     def main_tables(self) -> list[Table]:
         """Scores per suite, and what is said of each suite as a whole."""
         found = []
-        for suite in self.comparison.suites:
-            found.append(tables.overview(self.comparison, suite, self.rule))
-            for item in self.aggregates:
-                if item.scores.suite == suite:
-                    found += [tables.aggregates(item, self.rule), *tables.improvement(item)]
-        return [table for table in found if table.rows or table.note]
+        for suite, item in zip(self.comparison.suites, self.aggregates, strict=True):
+            found += [
+                tables.overview(self.comparison, suite, self.rule),
+                tables.aggregates(item, self.rule),
+                *tables.improvement(item, self.rule),
+            ]
+        return found
 
     @property
     def detail_tables(self) -> list[Table]:
         """Every task by every rule, published numbers, what was left out, and the runs."""
         found = [tables.by_rule(self.comparison, task) for names in self.comparison.suites.values() for task in names]
         found.append(tables.published(self.comparison, published_scores(), self.rule))
-        found += [tables.left_out(self.left_out), tables.provenance(self.comparison)]
+        found += [
+            tables.left_out(self.left_out),
+            tables.run_scores(self.comparison),
+            tables.provenance(self.comparison),
+        ]
         return [table for table in found if table.rows]
 
 

@@ -1,6 +1,8 @@
 """A report as a folder of files: the page, Markdown, LaTeX, CSV and pictures."""
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from offlow_core.comparison import figures, page
@@ -30,16 +32,32 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def _write_files(report: Report, folder: Path) -> Path:
-    everything = report.main_tables + report.detail_tables
+    everything = _with_own_names(report.main_tables + report.detail_tables)
     pictures = figures.draw(report, folder / "figures")
     _write(folder / "report.md", _as_markdown(report, everything, [path.relative_to(folder) for path in pictures]))
-    _write(
-        folder / "report.tex", "\n".join(latex(table) for table in everything if table.name not in ("runs", "left-out"))
-    )
+    _write(folder / "report.tex", _as_latex(report, everything))
     for table in everything:
         _write(folder / "tables" / f"{table.name}.csv", csv_text(table))
     _write(folder / "report.html", page.render(report))
     return folder / "report.html"
+
+
+def _with_own_names(found: Sequence[Table]) -> list[Table]:
+    """Tables whose names differ only in what no file's name should have get numbers."""
+    taken: Counter[str] = Counter()
+    named = []
+    for table in found:
+        taken[table.name] += 1
+        again = taken[table.name] > 1
+        named.append(replace(table, name=f"{table.name}-{taken[table.name]}") if again else table)
+    return named
+
+
+def _as_latex(report: Report, everything: Sequence[Table]) -> str:
+    """The tables but those of single runs, which are no matter for a paper."""
+    differences = [f"% Compared although these differ: {text}\n" for text in report.differences]
+    shown = [latex(table) for table in everything if table.name not in ("left-out", "run-scores", "runs")]
+    return "\n".join([*differences, *shown])
 
 
 def _as_markdown(report: Report, everything: Sequence[Table], pictures: Sequence[Path]) -> str:

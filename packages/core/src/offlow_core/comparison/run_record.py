@@ -1,6 +1,5 @@
 """What a comparison knows of one finished run: read from its directory, without the package that made it."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from offlow_core.suites import canonical_name
 from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.run_scores import BEST, LAST, LAST_K, final_scores, mean_rule
+from offlow_core.training.saved_scores import saved_scores
 
 RETURN = "return"
 """Name of the score of tasks without a reference: their scores have no common scale, so they are not aggregated."""
@@ -60,7 +60,7 @@ class RunRecord:
     versions: Mapping[str, str]
     """Distributions of this project that made the run."""
     made_with: str
-    """Revision, machine and device, for the report's last page."""
+    """Revision, machine and device."""
 
 
 def read_run(path: Path) -> RunRecord:
@@ -73,7 +73,7 @@ def read_run(path: Path) -> RunRecord:
     except UnusableRunError:
         raise
     except UserError as error:
-        raise UnusableRunError(str(error).removeprefix(str(path)).removeprefix(": ").strip()) from error
+        raise UnusableRunError(str(error).removeprefix(str(path)).lstrip(":/ ")) from error
     except (KeyError, TypeError, AttributeError) as error:
         raise UnusableRunError(
             f"its files are not laid out as this version writes them ({type(error).__name__}: {error}); "
@@ -97,6 +97,9 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
     config, manifest = run.config, run.manifest
     irrelevant = RunOptions.changeable.union(manifest.get("changeable", ()))
     steps, scores = _evaluations(run)
+    timing = run.read("timing")
+    if len(timing["step"]) and steps[-1] < (end := timing["step"][-1]):
+        raise UnusableRunError(f"its last evaluation is of step {steps[-1]}, but it trained until step {end}")
     reported, computed = _numbers(status.get("scores", {})), final_scores(steps, scores)
     for rule in (LAST, BEST):
         if not math.isclose(reported.get(rule, computed[rule]), computed[rule], rel_tol=1e-9, abs_tol=1e-9):
@@ -111,13 +114,13 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
         task=_named(_text(config["env_name"])),
         suite=_text(semantics["suite"]),
         agent=_text(config["agent"]["agent_name"]),
-        seed=int(config["seed"]),
+        seed=_whole(config["seed"]),
         options={name: value for name, value in flattened(config) if name not in irrelevant},
         score=_text(semantics.get("score", "success")),
         steps=steps,
         scores=scores,
-        seconds=_training_seconds(run, steps),
-        selected=selected | _evaluated_later(run.path),
+        seconds=_training_seconds(timing, steps),
+        selected=selected | _numbers({found.rule(steps[-1]): found.score for found in saved_scores(run.path)}),
         started=_text(status["started"]),
         total_steps=int(manifest.get("total_steps", steps[-1])),
         dataset=_text(_checksum(manifest["dataset"])),
@@ -141,12 +144,6 @@ def _evaluations(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
     return steps, scores
 
 
-def _evaluated_later(path: Path) -> dict[str, float]:
-    """Scores that `offlow evaluate` has left in the run."""
-    found = [json.loads(file.read_bytes()) for file in sorted((path / "evaluations").glob("*.json"))]
-    return _numbers({record["rule"]: record["score"] for record in found})
-
-
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
     """Scores by rule, all finite."""
     found = {str(rule): float(score) for rule, score in scores.items()}
@@ -156,13 +153,12 @@ def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _training_seconds(run: RunDirectory, steps: np.ndarray) -> np.ndarray:
+def _training_seconds(timing: Mapping[str, np.ndarray], steps: np.ndarray) -> np.ndarray:
     """Seconds [n] of training until each step [n], without evaluations; those of all seeds that trained together."""
-    table = run.read("timing")
-    known = np.isfinite(table.get("training_s", np.zeros(0)))
+    known = np.isfinite(timing.get("training_s", np.zeros(0)))
     if not known.any():
         return np.full(len(steps), math.nan)
-    return np.interp(steps, table["step"][known], table["training_s"][known])
+    return np.interp(steps, timing["step"][known], timing["training_s"][known])
 
 
 def _checksum(dataset: Mapping[str, Any]) -> str:
@@ -176,6 +172,12 @@ def _made_with(manifest: Mapping[str, Any]) -> str:
     revision = "no revision" if git is None else git["revision"][:12] + (", changed" if git["dirty"] else "")
     packages = ", ".join(f"{name} {text}" for name, text in manifest["packages"].items())
     return f"{revision}; {manifest['device']}; {manifest['platform']}; Python {manifest['python']}; {packages}"
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError(f"expected a whole number, got {value!r}")
+    return value
 
 
 def _text(value: Any) -> str:

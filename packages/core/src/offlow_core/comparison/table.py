@@ -3,8 +3,8 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 _SPECIAL = re.compile(r"[\\{}$&#^_~%]")
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -16,11 +16,19 @@ class Cell:
 
     text: str
     is_best: bool = False
+    values: Mapping[str, float | int] = field(default_factory=dict)
+    """The numbers in the text, by what they are, unrounded."""
+    plain: str = ""
+    """What a row is called where numbers are read by programs; as its text, if empty."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells below a header; the first column names the row."""
+    """Rows of cells below a header; the first column names the row.
+
+    A table of numbers has an `axis`, which is what its other columns are. As CSV it has a line per number of its cells,
+    so that no number is rounded or joined with others.
+    """
 
     name: str
     """Name of its file, without suffix."""
@@ -29,6 +37,9 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
     """What the cells are."""
+    axis: str = ""
+    rule: str = ""
+    """The rule for a run's final score behind all cells, where there is one."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -54,13 +65,30 @@ def csv_text(table: Table) -> str:
     """Comma-separated values; cells are quoted where they need it."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(table.header)
-    writer.writerows([cell.text for cell in row] for row in table.rows)
+    if table.axis:
+        writer.writerows(_in_lines(table))
+    else:
+        writer.writerow(table.header)
+        writer.writerows([cell.text for cell in row] for row in table.rows)
     return file.getvalue()
 
 
+def _in_lines(table: Table) -> Iterator[list[str]]:
+    """The header, and each cell with its numbers; cells without are left out."""
+    numbers = list(dict.fromkeys(name for row in table.rows for cell in row for name in cell.values))
+    rule = {"rule": table.rule} if table.rule else {}
+    yield [table.header[0], table.axis, *rule, *numbers]
+    for first, *rest in table.rows:
+        for column, cell in zip(table.header[1:], rest, strict=True):
+            if cell.values:
+                values = [str(cell.values.get(name, "")) for name in numbers]
+                yield [first.plain or first.text, column, *rule.values(), *values]
+
+
 def latex(table: Table) -> str:
-    """A booktabs table with caption and label; the best are bold."""
+    """A booktabs table with caption and label; the best are bold. A table without rows is a comment."""
+    if not table.rows:
+        return f"% {table.title}: {table.note}\n"
     rows = [" & ".join(_latex_cell(cell) for cell in row) + r" \\" for row in table.rows]
     return "\n".join(
         [

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
 from offlow_core.comparison.aggregates import MOST_PAIRED, Aggregates
 from offlow_core.comparison.collecting import LeftOut
@@ -17,8 +18,6 @@ NEAR_BEST = 0.95
 SPREAD = "mean ± standard deviation over seeds (number of seeds)"
 INTERVAL = f"{LEVEL:.0%} interval by stratified bootstrap over seeds"
 MISSING = "—"
-UNSAFE = r"[^\w.-]"
-"""What a file's name and a label of LaTeX should not have."""
 LOWER_IS_BETTER = frozenset({"optimality gap"})
 
 
@@ -28,20 +27,20 @@ def overview(comparison: Comparison, suite: str, rule: str) -> Table:
     rows = []
     for task in comparison.suites[suite]:
         spreads = [comparison.spread(method, task, rule) for method in methods]
-        rows.append(cells(f"{task} ({comparison.score_name(task)})", *_near_best(spreads)))
+        name = Cell(f"{task} ({comparison.score_name(task)})", plain=task)
+        rows.append(cells(name, *_near_best(spreads)))
     note = f"Score by the rule “{rule}”: {SPREAD}; bold: at least {NEAR_BEST:.0%} of the best mean of the task."
-    return Table(f"{suite}-scores", f"{suite}: {rule}", ("task", *methods), tuple(rows), note)
+    header = ("task", *methods)
+    return Table(f"{safe(suite)}-scores", f"{suite}: {rule}", header, tuple(rows), note, "method", rule)
 
 
 def by_rule(comparison: Comparison, task: str) -> Table:
     """One task: methods by rules."""
     rules = [rule for rule in comparison.rules if any(comparison.spread(m, task, rule) for m in comparison.methods)]
     methods = [name for name in comparison.methods if comparison.on(name, task)]
-    rows = [
-        cells(method, *(Cell(_spread(comparison.spread(method, task, rule))) for rule in rules)) for method in methods
-    ]
+    rows = [cells(method, *(_spread(comparison.spread(method, task, rule)) for rule in rules)) for method in methods]
     note = f"{comparison.score_name(task).capitalize()}, {SPREAD}. Every column is a rule for a run's final score."
-    return Table(f"task-{re.sub(UNSAFE, '_', task)}", task, ("method", *rules), tuple(rows), note)
+    return Table(f"task-{safe(task)}", task, ("method", *rules), tuple(rows), note, "rule")
 
 
 def aggregates(found: Aggregates, rule: str) -> Table:
@@ -53,8 +52,8 @@ def aggregates(found: Aggregates, rule: str) -> Table:
     }
     rows = [
         cells(
-            f"{method} ({counted(len(suite.scores[method]), 'seed')})",
-            *(Cell(_interval(by[name]), by[name].value == best[name]) for name in names),
+            Cell(f"{method} ({counted(len(suite.scores[method]), 'seed')})", plain=method),
+            *(_interval(by[name], is_best=by[name].value == best[name]) for name in names),
         )
         for method, by in found.statistics.items()
     ]
@@ -66,20 +65,23 @@ def aggregates(found: Aggregates, rule: str) -> Table:
         note = f"Nothing to aggregate.{remarks}"
     if len(found.statistics) > MOST_PAIRED:
         note += f" Probabilities of improvement are left out: there are more than {MOST_PAIRED} methods."
-    return Table(f"{suite.suite}-aggregates", f"{suite.suite}: all tasks", ("method", *names), tuple(rows), note)
+    title, header = f"{suite.suite}: all tasks", ("method", *names)
+    return Table(f"{safe(suite.suite)}-aggregates", title, header, tuple(rows), note, "statistic", rule)
 
 
-def improvement(found: Aggregates) -> list[Table]:
+def improvement(found: Aggregates, rule: str) -> list[Table]:
     """How probably the method of the row is better than that of the column; no table where no two were compared."""
     if not found.improvement:
         return []
     methods = list(found.scores.scores)
     rows = [cells(x, *("" if x == y else _interval(found.improvement[x, y]) for y in methods)) for x in methods]
     note = (
-        f"How probably, in percent, a run of the row's method beats one of the column's; mean over tasks, {INTERVAL}."
+        f"How probably, in percent, a run of the row's method beats one of the column's, by the rule “{rule}”; mean "
+        f"over tasks, {INTERVAL}."
     )
     suite = found.scores.suite
-    return [Table(f"{suite}-improvement", f"{suite}: probability of improvement", ("", *methods), tuple(rows), note)]
+    title, header = f"{suite}: probability of improvement", ("method", *methods)
+    return [Table(f"{safe(suite)}-improvement", title, header, tuple(rows), note, "other method", rule)]
 
 
 def published(comparison: Comparison, scores: Iterable[PublishedScore], rule: str) -> Table:
@@ -132,22 +134,37 @@ def provenance(comparison: Comparison) -> Table:
     return Table("runs", "Runs", ("method", "task", "seed", "run", "dataset", "made with"), tuple(rows))
 
 
+def run_scores(comparison: Comparison) -> Table:
+    """The final scores of each run by every rule."""
+    rows = []
+    for method, runs in comparison.methods.items():
+        for run in runs:
+            found = comparison.scores_of(run)
+            texts = [repr(found[rule]) if rule in found else "" for rule in comparison.rules]
+            rows.append(cells(method, run.task, str(run.seed), *texts))
+    header = ("method", "task", "seed", *comparison.rules)
+    return Table("run-scores", "Scores of the runs", header, tuple(rows), "Every column is a rule for the final score.")
+
+
+def safe(text: str) -> str:
+    """Text as a part of a file's name or of a label in LaTeX."""
+    return re.sub(r"[^\w.-]", "_", text)
+
+
 def _near_best(spreads: Sequence[ScoreSpread | None]) -> list[Cell]:
     best = max((spread.mean for spread in spreads if spread is not None), default=math.nan)
-    return [
-        Cell(_spread(spread), spread is not None and spread.mean >= best - (1 - NEAR_BEST) * abs(best))
-        for spread in spreads
-    ]
+    threshold = best - (1 - NEAR_BEST) * abs(best)
+    return [_spread(spread, is_best=spread is not None and spread.mean >= threshold) for spread in spreads]
 
 
-def _spread(spread: ScoreSpread | None) -> str:
+def _spread(spread: ScoreSpread | None, *, is_best: bool = False) -> Cell:
     if spread is None:
-        return MISSING
+        return Cell(MISSING)
     deviation = "" if math.isnan(spread.std) else f" ± {spread.std:.1f}"
-    return f"{spread.mean:.1f}{deviation} ({spread.seeds})"
+    return Cell(f"{spread.mean:.1f}{deviation} ({spread.seeds})", is_best, asdict(spread))
 
 
-def _interval(estimate: Estimate) -> str:
-    if estimate.low == estimate.high == estimate.value:
-        return f"{100 * estimate.value:.1f}"
-    return f"{100 * estimate.value:.1f} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+def _interval(estimate: Estimate, *, is_best: bool = False) -> Cell:
+    value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
+    text = f"{value:.1f}" if low == high == value else f"{value:.1f} [{low:.1f}, {high:.1f}]"
+    return Cell(text, is_best, {"value": value, "low": low, "high": high})

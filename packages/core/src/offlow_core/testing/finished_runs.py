@@ -107,7 +107,7 @@ class FinishedRuns(ProgramUnderTest):
             assert main([*evaluate, *words]) == 0
             assert f"{policy} after step 6, 2 episodes" in capsys.readouterr().out
         tables = {table.stem: read_table(table) for table in (path / "evaluations").glob("*.csv")}
-        assert set(tables) == {f"{policy}-step6-seed0" for policy in self.policies}
+        assert set(tables) == {f"{policy}-step6-seed0-2episodes" for policy in self.policies}
         returns = {tuple(table["return"]) for table in tables.values()}
         assert {len(pair) for pair in returns} == {2}
         if d4rl_run.variant == self.quick:
@@ -119,7 +119,7 @@ class FinishedRuns(ProgramUnderTest):
         path = ogbench_run.run.path
         assert self.command.main(["evaluate", str(path), "--episodes=1", "--eval_envs=1", "--eval_workers=0"]) == 0
         assert "policy after step 4, 1 episodes" in capsys.readouterr().out
-        assert read_table(path / "evaluations" / "policy-step4-seed0.csv")["length"].tolist() == [200]
+        assert read_table(path / "evaluations" / "policy-step4-seed0-1episodes.csv")["length"].tolist() == [200]
 
     def test_each_of_several_seeds_equals_a_run_of_its_own(self, hopper, tmp_path):
         words = [*hopper, *self.variants[self.quick], "--offline_steps=4", "--log_interval=2", "--eval_interval=0"]

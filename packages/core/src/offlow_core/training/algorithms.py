@@ -38,7 +38,8 @@ class Algorithm:
 
 def algorithm_of(run: RunDirectory) -> Algorithm:
     """The package whose command made the run; UnknownAlgorithmError where it is not installed here."""
-    agent = run.config.get("agent", {}).get("agent_name")
+    settings = run.config.get("agent")
+    agent = settings.get("agent_name") if isinstance(settings, dict) else None
     programs = []
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         found = entry.load()

@@ -117,7 +117,10 @@ class RunDirectory:
     def read(self, kind: Kind) -> dict[str, np.ndarray]:
         """Columns of one of the four tables; only an empty `step` if nothing was logged yet."""
         path = self._tables[kind].path
-        return read_table(path) if path.exists() else {"step": np.zeros(0, np.int64)}
+        try:
+            return read_table(path) if path.exists() else {"step": np.zeros(0, np.int64)}
+        except OSError as error:
+            raise RunDirectoryError(f"{path} cannot be read: {error}") from error
 
     def truncate_after(self, step: int) -> None:
         """Forget the rows of later steps."""
@@ -183,10 +186,14 @@ class RunDirectory:
         self.close()
 
     def _read_json(self, name: str) -> dict[str, Any]:
+        path = self.path / name
         try:
-            return json.loads((self.path / name).read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunDirectoryError(f"{self.path / name} cannot be read as JSON: {error}") from error
+            found = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunDirectoryError(f"{path} cannot be read as JSON: {error}") from error
+        if not isinstance(found, dict):
+            raise RunDirectoryError(f"{path}: expected a JSON object, got {type(found).__name__}; the file is damaged")
+        return found
 
 
 def find_resumable(

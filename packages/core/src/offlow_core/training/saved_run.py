@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from offlow_core import extras
 from offlow_core.evaluation import EpisodeRecord, Evaluator, Policy, summarise
-from offlow_core.files import write_json
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
@@ -18,10 +18,8 @@ from offlow_core.training.command_line import fail, read_record
 from offlow_core.training.loop import evaluation_seed
 from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.saved_scores import SavedScore, make_folder
 from offlow_core.training.tables import Table
-
-EVALUATED = "offlow evaluate"
-"""How the name of a score begins that was taken after the run."""
 
 
 @dataclass(frozen=True)
@@ -99,51 +97,50 @@ class SavedRun:
 
 def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algorithm) -> str:
     """Play episodes with a run's saved policy and keep each one's record; what came of it, in words."""
+    if settings.video_episodes > 0:
+        extras.require("video")
     saved = SavedRun.load(run, algorithm, step=settings.checkpoint, environment=settings.environment)
-    step, task = saved.checkpoint.meta["step"], saved.task
-    target = run.path / "evaluations" / f"{settings.policy}-step{step}-seed{settings.seed}"
-    records = _play(saved.policy(settings.policy), task, settings, target)
-    means = summarise(records)
-    path = _write(target, step, records)
-    write_json(target.with_suffix(".json"), {"rule": _rule(settings, step), "score": task.score.of_means(means)})
-    scores = task.score.of(np.array([record.row()[task.score.column] for record in records]))
+    folder = make_folder(run.path)  # before minutes of playing
+    policy, task = saved.policy(settings.policy), saved.task
+    seed = evaluation_seed(settings.seed, 0)
+    make = task.require_environment()
+    with Evaluator(make, num_envs=settings.eval_envs, num_workers=settings.eval_workers) as evaluator:
+        episodes = evaluator.evaluate(policy, episodes=settings.episodes, seed=seed, progress=sys.stderr.isatty())
+        means = summarise(episodes)
+        result = _result(saved, settings, task.score.of_means(means))
+        path = _keep(run.path, result, episodes)
+        if settings.video_episodes > 0:
+            film = folder / f"{result.name}.mp4"
+            evaluator.record_video(policy, film, episodes=settings.video_episodes, seed=seed)
+    scores = task.score.of(np.array([episode.row()[task.score.column] for episode in episodes]))
     error = scores.std() / np.sqrt(len(scores))
     return "\n".join(
         [
-            f"{run.path}: {settings.policy} after step {step}, {len(records)} episodes",
-            f"  {task.score.name} {task.score.of_means(means):.1f} (standard error {error:.1f})",
+            f"{run.path}: {settings.policy} after step {result.step}, {len(episodes)} episodes",
+            f"  {task.score.name} {result.score:.1f} (standard error {error:.1f})",
             f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}",
         ]
     )
 
 
-def _rule(settings: EvaluateOptions, step: int) -> str:
-    """What the score is called in comparisons: equal for runs that were evaluated alike."""
-    checkpoint = "last checkpoint" if settings.checkpoint is None else f"step {step}"
-    elsewhere = "" if settings.environment is None else f", in {settings.environment}"
-    conditions = f"{settings.policy}, {checkpoint}, {settings.episodes} episodes, seed {settings.seed}{elsewhere}"
-    return f"{EVALUATED} ({conditions})"
+def _result(saved: SavedRun, settings: EvaluateOptions, score: float) -> SavedScore:
+    return SavedScore(
+        policy=settings.policy,
+        step=saved.checkpoint.meta["step"],
+        episodes=settings.episodes,
+        seed=settings.seed,
+        environment=settings.environment,
+        score=score,
+    )
 
 
-def _write(target: Path, step: int, records: Sequence[EpisodeRecord]) -> Path:
-    """Each episode's record as a table; its path. What was known of an earlier evaluation of this name is gone."""
-    for suffix in (".csv", ".json"):
-        target.with_suffix(suffix).unlink(missing_ok=True)
-    path = target.with_suffix(".csv")
-    Table(path).append(step, [record.row() for record in records])
+def _keep(run: Path, result: SavedScore, episodes: Sequence[EpisodeRecord]) -> Path:
+    """Each episode's record as a table, whose path is returned, and the score, in the place of an equal evaluation's."""
+    path = make_folder(run) / f"{result.name}.csv"
+    path.unlink(missing_ok=True)
+    Table(path).append(result.step, [episode.row() for episode in episodes])
+    result.write(run)
     return path
-
-
-def _play(policy: Policy, task: Task, settings: EvaluateOptions, target: Path) -> list[EpisodeRecord]:
-    """The episodes; films of the first ones, if any are wanted, lie at `target`."""
-    seed = evaluation_seed(settings.seed, 0)
-    make = task.require_environment()
-    with Evaluator(make, num_envs=settings.eval_envs, num_workers=settings.eval_workers) as evaluator:
-        records = evaluator.evaluate(policy, episodes=settings.episodes, seed=seed, progress=sys.stderr.isatty())
-        target.parent.mkdir(exist_ok=True)
-        if settings.video_episodes > 0:
-            evaluator.record_video(policy, target.with_suffix(".mp4"), episodes=settings.video_episodes, seed=seed)
-    return records
 
 
 def find_checkpoint(run: RunDirectory, step: int | None = None) -> Checkpoint:

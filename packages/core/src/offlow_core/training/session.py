@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import KW_ONLY, dataclass
-from importlib.util import find_spec
 from typing import Any, Generic
 
 import numpy as np
 
+from offlow_core import extras
 from offlow_core.data.transitions import Dataset
 from offlow_core.evaluation import Evaluator
 from offlow_core.nested import flattened
@@ -104,13 +104,9 @@ def require_extras(options: RunOptions) -> None:
         "wandb": options.wandb != "disabled",
         "tensorboard": options.tensorboard,
     }
-    packages = {"video": ("imageio", "imageio_ffmpeg"), "wandb": ("wandb",), "tensorboard": ("tensorboardX",)}
-    for extra, names in packages.items():
-        if wanted[extra] and any(find_spec(name) is None for name in names):
-            raise OptionError(
-                f"these options need the extra `{extra}`, which is not installed: "
-                f"uv run --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
-            )
+    for extra, is_wanted in wanted.items():
+        if is_wanted:
+            extras.require(extra)
 
 
 def _require_environment(task: Task, options: RunOptions) -> None:

@@ -102,7 +102,7 @@ def _encode(lines: list[str]) -> bytes:
 
 
 def _whole_lines(path: Path) -> list[str]:
-    content = path.read_bytes()
+    content = path.read_bytes().replace(b"\r\n", b"\n")  # a spreadsheet's
     try:
         return content[: content.rfind(b"\n") + 1].decode().split("\n")[:-1]
     except UnicodeDecodeError as error:

@@ -1,0 +1,21 @@
+"""Optional parts of the installation, asked for before anything is done that needs them."""
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from types import MappingProxyType
+
+from offlow_core.option_checks import OptionError
+
+PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"video": ("imageio", "imageio_ffmpeg"), "wandb": ("wandb",), "tensorboard": ("tensorboardX",)}
+)
+"""What is imported, by the extra's name."""
+
+
+def require(extra: str) -> None:
+    """OptionError where an extra is not installed."""
+    if any(find_spec(name) is None for name in PACKAGES[extra]):
+        raise OptionError(
+            f"these options need the extra `{extra}`, which is not installed: "
+            f"uv run --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
+        )
