@@ -54,9 +54,11 @@ class SavedScore:
         """The score in a file; SavedScoreError where it is damaged."""
         try:
             found = cls(**json.loads(path.read_bytes()))
-            return cls(**{**asdict(found), "step": int(found.step), "score": float(found.score)})
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise SavedScoreError(f"{path} is damaged ({error}); evaluate again, or remove it") from error
+        if not (isinstance(found.step, int) and isinstance(found.score, int | float)):
+            raise SavedScoreError(f"{path} is damaged (step {found.step!r}, score {found.score!r}); remove it")
+        return found
 
 
 def saved_scores(run: Path) -> list[SavedScore]:
