@@ -22,10 +22,10 @@ from offlow_core.comparison.collecting import (
     without_repetitions,
 )
 from offlow_core.comparison.methods import named_methods
-from offlow_core.comparison.run_record import read_run
 from offlow_core.sweeps.job import Job
 from offlow_core.sweeps.job_folder import JobFolder
 from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.run_record import read_run
 from offlow_core.training.saved_scores import SavedScore
 
 
@@ -239,10 +239,11 @@ def test_jobs_of_a_sweep_that_have_no_run_are_named(make_run, tmp_path):
     folders = {name: JobFolder.in_sweep(tmp_path, job) for name, job in jobs.items()}
     for folder in folders.values():
         folder.write()
-    (folders["failed"].path / "log.txt").write_text("=== offlow: attempt 1\nno GPU\n=== offlow: attempt 1; it failed\n")
+    log = "=== offlow: attempt 1\nno GPU\n=== offlow: attempt 1 ended after 3 s with status 1; it failed\n"
+    (folders["failed"].path / "log.txt").write_text(log)
     make_run().rename(folders["begun"].path / "run")
     assert reasons(tmp_path) == {
-        "failed": "no run directory: the job is failed (no GPU)",
+        "failed": "no run directory: the job is failed (exit status 1: no GPU)",
         "waiting": "no run directory: the job is not started",
     }
     overlapping = [Source(tmp_path), Source(tmp_path / "jobs"), Source(folders["waiting"].path)]

@@ -70,6 +70,30 @@ def test_retries_are_bounded(environments, tmp_path):
     assert len(attempts_of(folder)) == 3
 
 
+def test_a_program_that_always_is_killed_is_said_to_be(environments, tmp_path):
+    folder = toy_folder(tmp_path, "--agent.trouble=kill", "--agent.trouble_at=5")
+    assert attempt(folder, environments, "--retries=0") == FAILED
+    status = folder.status()
+    assert status.state == "failed"
+    assert status.reason == "killed by signal 9 (SIGKILL); if memory was short, run fewer jobs at a time"
+
+
+def test_a_program_that_leaves_no_run_is_known_by_its_exit_status(environments, tmp_path):
+    folder = toy_folder(tmp_path, "--agent.sped=1")
+    assert attempt(folder, environments, "--retries=0") == FAILED
+    assert folder.status().reason.startswith("exit status 2: toy: error: unknown option --agent.sped; did you mean")
+
+
+def test_a_program_that_ends_well_without_a_run_is_not_tried_again(tmp_path):
+    folder, program = toy_folder(tmp_path / "out"), tmp_path / "toy" / "bin" / "toy"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert attempt(folder, tmp_path, "--retries=2") == FAILED
+    assert len(attempts_of(folder)) == 1
+    assert folder.status().reason == "its program has ended well, but left no run that can be used"
+
+
 def test_a_request_to_stop_is_passed_on_and_saves(uninterrupted, environments, tmp_path):
     folder = toy_folder(tmp_path, SLOWLY, "--checkpoint_minutes=9")
     process = subprocess.Popen(attempt_words(folder, environments))
@@ -121,16 +145,18 @@ def test_a_damaged_run_is_put_aside(uninterrupted, environments, tmp_path):
     (run / "status.json").write_text('{"state": "runn')
     assert "cannot be read as JSON" in folder.status().reason
     assert attempt(folder, environments) == FINISHED
+    assert f": starts (in {folder.path / 'set_aside'} now: {run.name}: status.json cannot be" in attempts_of(folder)[1]
     assert (folder.path / "set_aside" / run.name / "status.json").read_text() == '{"state": "runn'
     assert_same_tables(folder, uninterrupted)
 
 
-def test_a_run_without_a_readable_checkpoint_starts_again(uninterrupted, environments, tmp_path):
+@pytest.mark.parametrize("damaged", ["checkpoints/*", "train.csv"])
+def test_a_run_that_cannot_be_gone_on_with_starts_again(uninterrupted, environments, tmp_path, damaged):
     folder = toy_folder(tmp_path, "--agent.trouble_at=7", f"--agent.once={tmp_path / 'once'}")
     assert attempt(folder, environments, "--retries=0") == FAILED
     (run,) = folder.status().runs
-    for checkpoint in (run / "checkpoints").iterdir():
-        checkpoint.write_bytes(b"nothing")
+    for file in run.glob(damaged):
+        file.write_text("step,loss\nnothing\n")
     assert attempt(folder, environments) == FINISHED
     assert attempts_of(folder)[-1].endswith(": starts")
     assert (folder.path / "set_aside" / run.name).is_dir()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from toy_jobs import toy_folder
 
+from offlow_core.sweeps.attempt import UNUSABLE
 from offlow_core.sweeps.engines.engine import Launch
 from offlow_core.sweeps.engines.local import SETTLING_S, LocalPool, Room
 from offlow_core.sweeps.engines.memory import available_gb
@@ -86,6 +87,14 @@ def test_an_attempt_that_was_killed_is_queued_again_so_many_times(tmp_path):
     pool.start([launch(tmp_path, "killed", f"echo run >> {record}; kill -9 $$"), launch(tmp_path, "fails", "exit 1")])
     assert run_all(pool) == {"killed": -9, "fails": 1}
     assert record.read_text().split() == ["run"] * 3
+
+
+def test_a_job_that_cannot_be_started_does_not_stop_the_others(tmp_path, capsys):
+    pool, launches = LocalPool(room(), retries=2), [launch(tmp_path, name, "exit 0") for name in ("one", "two")]
+    launches[0].folder.log_path.mkdir()
+    pool.start(launches)
+    assert run_all(pool) == {"one": UNUSABLE, "two": 0}
+    assert "one cannot be started: [Errno 21] Is a directory: " in capsys.readouterr().err
 
 
 def test_stopping_asks_and_killing_insists(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from offlow_core.commands import reproduce
 from offlow_core.sweeps import job_folder
 from offlow_core.sweeps.attempt import INTERRUPTED
 from offlow_core.sweeps.job_folder import JobFolder
+from offlow_core.testing.commands import refusal
 
 STUDY = """
 package = "toy"
@@ -46,6 +47,11 @@ def run(environments, *words: str) -> int:
     except SystemExit as exit_:
         return exit_.code
     return 0
+
+
+def command(words: list[str]) -> None:
+    """`offlow reproduce` with these words."""
+    reproduce.main(words, program="offlow reproduce")
 
 
 def folders() -> list[JobFolder]:
@@ -97,6 +103,28 @@ def test_failures_end_with_their_reason_and_status_1(here, environments, capsys)
     assert "0 of 2 jobs finished; go on with the same command: offlow reproduce toys.toml" in shown.out
 
 
+def test_a_job_with_a_damaged_run_is_done_anew_and_the_others_are_left_alone(here, environments, expected, capsys):
+    assert run(environments) == 0
+    first, second = folders()
+    (damaged,), (other,) = first.status().runs, second.status().runs
+    header, *rows, _ = (damaged / "eval.csv").read_text().splitlines()
+    (damaged / "eval.csv").write_text("\n".join([header, *rows, "12" + "," * header.count(","), ""]))
+    capsys.readouterr()
+    assert run(environments, "--dry_run") == 0
+    anew, done = capsys.readouterr().out.splitlines()
+    assert f"interrupted: the run of seed 0 is missing ({damaged}: eval.csv has scores that are no numbers)" in anew
+    assert anew.endswith("; starts")
+    assert done.endswith("finished: skipped")
+    assert run(environments) == 0
+    aside = first.path / "set_aside"
+    assert f"{damaged}: eval.csv has scores that are no numbers; it does not count, and is kept in {aside}" in (
+        capsys.readouterr().err
+    )
+    assert (aside / damaged.name / "eval.csv").is_file()
+    assert second.status().runs == (other,)
+    assert_same_tables(folders()[0], expected)
+
+
 def test_another_sweep_in_the_folder_is_refused_with_the_difference(here, environments, capsys):
     toy_folder(here / "out", "--agent.speed=3", name="corridor--toy--seed0")
     assert "--agent.speed=3 in the one" in run(environments)
@@ -138,10 +166,21 @@ def test_wrong_words(here, environments, capsys, words, message):
 
 
 def test_nothing_to_do_says_what_there_is(capsys):
-    with pytest.raises(SystemExit, match="offlow reproduce --list shows papers and tables"):
-        reproduce.main([], program="offlow reproduce")
-    reproduce.main(["--list", "dac"], program="offlow reproduce")
+    assert "offlow reproduce --list shows papers and tables" in refusal(command, [], capsys)
+    command(["--list", "dac"])
     assert "dac/locomotion  9 tasks, 72 runs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--list", "fac", "nosuch"], ["nosuch", "--dry_run"]])
+def test_a_study_that_is_not_there_is_refused_with_those_that_are(capsys, words):
+    told = refusal(command, words, capsys)
+    assert "offlow reproduce: error: no study is called 'nosuch'; known: dac, deflow, diffusion_ql, fac," in told
+
+
+def test_own_studies_are_listed_too(here, capsys):
+    command(["--list", "toys.toml"])
+    assert capsys.readouterr().out.startswith("toys: ")
+    assert "toys has no table 'nosuch'; known: toys" in refusal(command, ["--list", "toys.toml/nosuch"], capsys)
 
 
 @pytest.fixture

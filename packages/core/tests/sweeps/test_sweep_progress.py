@@ -57,9 +57,9 @@ def test_how_far_a_job_is_by_its_files(tmp_path):
         with RunDirectory.create(folder.runs_path, "t", "toy", seed, {"seed": seed}, {"total_steps": 9}) as run:
             run.log_train(9, {"loss": 1.0})
             assert folder.status().state == "running"
-            run.set_status("finished", scores={"last": 10.0 * seed, "best": 20.0})
+            run.set_status("finished", scores={"return": 10.0 * seed, "best": 20.0})
     status = folder.status()
-    assert (status.state, status.steps, status.total, status.score) == ("finished", 18, 18, ("last", 5.0))
+    assert (status.state, status.steps, status.total, status.score) == ("finished", 18, 18, ("return", 5.0))
     (run.path / "config.json").write_text("[]")
     status = folder.status()
     assert status.state == "interrupted"

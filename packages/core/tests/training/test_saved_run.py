@@ -8,11 +8,11 @@ import pytest
 from fake_program import VARIANTS
 
 from offlow_core.command import main as offlow
-from offlow_core.comparison.run_record import read_run
 from offlow_core.training import algorithms, saved_run
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
+from offlow_core.training.run_record import read_run
 from offlow_core.training.saved_run import evaluate_command, find_checkpoint
 from offlow_core.training.saved_scores import SavedScoreError, saved_scores
 from offlow_core.training.tables import read_table

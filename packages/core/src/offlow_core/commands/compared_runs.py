@@ -20,11 +20,11 @@ from offlow_core.comparison.collecting import (
 from offlow_core.comparison.comparability import require_comparable
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.report import Report, make_report
-from offlow_core.comparison.run_record import RunRecord
 from offlow_core.comparison.statistics import RESAMPLES
 from offlow_core.comparison.summary import Comparison
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import canonical_name
+from offlow_core.training.run_record import RunRecord
 from offlow_core.training.run_scores import LAST, LAST_K
 
 MOST_LINES = 10

@@ -12,12 +12,13 @@ from tyro.conf import arg
 
 from offlow_core.commands.shell import run_command
 from offlow_core.option_checks import OptionError, check
-from offlow_core.sweeps.catalogue import find_tables, overview, published_studies
+from offlow_core.sweeps.catalogue import find_studies, find_tables, overview
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.expansion import Selection, expand_tables
 from offlow_core.sweeps.option_values import read_grid, read_settings
 from offlow_core.sweeps.study import StudyTable
 from offlow_core.sweeps.sweep import EngineOptions, Sweep
+from offlow_core.training.command_line import fail
 
 Words = tyro.conf.UseAppendAction[tuple[str, ...]]
 
@@ -63,17 +64,23 @@ class Options(EngineOptions):
 def main(arguments: Sequence[str], program: str) -> None:
     """Parse `arguments` and run the sweep."""
     again = shlex.join([*program.split(), *arguments])
-    run_command(Options, lambda options: run(options, again), arguments, program)
+    run_command(Options, lambda options: run(options, program, again), arguments, program)
 
 
-def run(options: Options, again: str) -> None:
-    """Run the sweep; status 1 where not all jobs finished, 130 where it was stopped. `again` is this command."""
+def run(options: Options, program: str, again: str) -> None:
+    """Run the sweep; status 1 where not all jobs finished, 130 where it was stopped, 2 for targets that do not exist.
+
+    `again` is this command with its words.
+    """
+    try:
+        studies = find_studies(options.targets)
+    except SweepError as error:
+        fail(program, str(error))
     if options.list:
-        chosen = {target.partition("/")[0] for target in options.targets}
-        print(overview([study for study in published_studies().values() if not chosen or study.name in chosen]))
+        print(overview(studies))
         return
     if not options.targets:
-        raise SweepError("name a paper, a table or a study file; offlow reproduce --list shows papers and tables")
+        fail(program, f"name a paper, a table or a study file; {program} --list shows papers and tables")
     tables = list({table.path: table for target in options.targets for table in find_tables(target)}.values())
     jobs = expand_tables(tables, _selection(options))
     sweep = Sweep(jobs, options, options.out, extras=_extras(tables, options))

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from offlow_core.comparison.run_record import RunRecord, UnusableRunError, read_run
 from offlow_core.errors import UserError
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.job_folder import JOB, NOT_STARTED, JobFolder
+from offlow_core.training.run_record import RunRecord, UnusableRunError, read_run
 
 STATUS = "status.json"
 TRACES = frozenset({"config.json", "manifest.json", "eval.csv", "train.csv", "checkpoints"})

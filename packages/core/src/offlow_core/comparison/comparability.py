@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from offlow_core.comparison.run_record import RunRecord
 from offlow_core.errors import UserError
+from offlow_core.training.run_record import RunRecord
 from offlow_core.wording import counted
 
 Facts = Callable[[RunRecord], Mapping[str, Any]]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from offlow_core.comparison.aggregates import Bootstrap
-from offlow_core.comparison.run_record import RunRecord
 from offlow_core.comparison.statistics import mean_interval
+from offlow_core.training.run_record import RunRecord
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +24,13 @@ class MethodCurve:
     low: np.ndarray
     """95% interval of the mean over seeds, by bootstrap."""
     high: np.ndarray
+
+
+def time_unit(curves: Sequence[MethodCurve]) -> tuple[float, str]:
+    """The unit in which the seconds of curves are read easily: its length in seconds, and its name."""
+    longest = max((curve.seconds[-1] for curve in curves), default=0.0)
+    units = ((3600.0, "hours"), (60.0, "minutes"))
+    return next((unit for unit in units if longest >= 2 * unit[0]), (1.0, "seconds"))
 
 
 def curve(method: str, runs: Sequence[RunRecord], bootstrap: Bootstrap) -> MethodCurve | None:

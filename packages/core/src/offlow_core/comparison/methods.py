@@ -6,8 +6,8 @@ from dataclasses import fields
 from typing import Any
 
 from offlow_core.comparison.comparability import NOT_RECORDED, conditions
-from offlow_core.comparison.run_record import RunRecord
 from offlow_core.suites.options import SuiteOptions
+from offlow_core.training.run_record import RunRecord
 
 PREPARATION = frozenset({"d4rl_rules", "minari_keeps_cut_off_ends", "frame_stack"})
 """Options of the suites that decide how an algorithm gets the data, which no checksum of files tells."""

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from offlow_core.comparison.run_record import RETURN, RunRecord
+from offlow_core.training.run_record import RETURN, RunRecord
 from offlow_core.training.run_scores import final_scores
 from offlow_core.wording import counted
 

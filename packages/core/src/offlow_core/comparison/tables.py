@@ -8,10 +8,10 @@ from dataclasses import asdict
 from offlow_core.comparison.aggregates import MOST_PAIRED, Aggregates
 from offlow_core.comparison.collecting import LeftOut
 from offlow_core.comparison.published import PublishedScore
-from offlow_core.comparison.run_record import RunRecord
 from offlow_core.comparison.statistics import LEVEL, STATISTICS, Estimate
 from offlow_core.comparison.summary import Comparison, ScoreSpread
 from offlow_core.comparison.table import Cell, Table, cells
+from offlow_core.training.run_record import RunRecord
 from offlow_core.wording import counted
 
 NEAR_BEST = 0.95

@@ -17,8 +17,8 @@ from offlow_core.claim import claim
 from offlow_core.sweeps import end_with_parent
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.job_folder import JobFolder
-from offlow_core.sweeps.job_log import JobLog
-from offlow_core.sweeps.next_step import Step, next_step, progress_of
+from offlow_core.sweeps.job_log import AttemptEnd
+from offlow_core.sweeps.next_step import Step, next_step, plan, progress_of
 from offlow_core.sweeps.resources import thread_environment
 from offlow_core.training.stopping import StopRequest
 
@@ -69,7 +69,7 @@ class Attempts:
 
     def __init__(self, folder: JobFolder, options: argparse.Namespace, stop: StopRequest, descriptor: int):
         self._folder, self._options, self._stop, self._descriptor = folder, options, stop, descriptor
-        self._log = JobLog(folder.log_path)
+        self._log = folder.log
 
     def run(self) -> int:
         """The exit status; with a lock that outlives this process if the program does."""
@@ -102,12 +102,15 @@ class Attempts:
         with self._log.attempt(step.reason, words, environment) as log:
             start_s = time.monotonic()
             code = self._wait(self._start(words, environment, log.file))
-            finished = next_step(self._folder) is None
-            ended = "finished" if finished else "was interrupted" if self._stop.requested else "failed"
-            log.end(ended, f"after {time.monotonic() - start_s:.0f} s with status {code}")
+            finished = plan(self._folder) is None
+            how = "finished" if finished else "was interrupted" if self._stop.requested else "failed"
+            log.end(AttemptEnd(how, code), time.monotonic() - start_s)
         if finished:
             return FINISHED
-        return INTERRUPTED if self._stop.requested else None
+        if self._stop.requested:
+            return INTERRUPTED
+        # A program that ended well, but left nothing that can be used, would do the same again.
+        return FAILED if code == 0 else None
 
     def _start(self, words: Sequence[str], environment: dict[str, str], log: int) -> subprocess.Popen:
         return subprocess.Popen(

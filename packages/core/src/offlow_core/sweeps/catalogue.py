@@ -21,8 +21,20 @@ def published_studies() -> dict[str, Study]:
     return {study.name: study for study in sorted(found, key=lambda study: study.name)}
 
 
+def find_studies(targets: Sequence[str]) -> list[Study]:
+    """The studies of what the targets mean, each once, and all published ones without a target; see `find_tables`."""
+    if not targets:
+        return list(published_studies().values())
+    found = [_find(target)[0] for target in targets]
+    return [study for i, study in enumerate(found) if study not in found[:i]]
+
+
 def find_tables(target: str) -> list[StudyTable]:
     """The tables that `PAPER`, `PAPER/TABLE`, `FILE.toml` or `FILE.toml/TABLE` means; SweepError names the nearest."""
+    return _find(target)[1]
+
+
+def _find(target: str) -> tuple[Study, list[StudyTable]]:
     path, suffix, rest = target.partition(SUFFIX)
     if suffix:
         study, wanted = read_study(Path(path + suffix)), rest.removeprefix("/")
@@ -33,10 +45,10 @@ def find_tables(target: str) -> list[StudyTable]:
             raise SweepError(f"no study is called {name!r}; {near(name, studies)} (a file of your own ends in .toml)")
         study = studies[name]
     if not wanted:
-        return list(study.tables.values())
+        return study, list(study.tables.values())
     if wanted not in study.tables:
         raise SweepError(f"{study.name} has no table {wanted!r}; {near(wanted, study.tables)}")
-    return [study.tables[wanted]]
+    return study, [study.tables[wanted]]
 
 
 def overview(studies: Sequence[Study]) -> str:

@@ -1,6 +1,7 @@
 """The folder of a job, which holds all that is known of it: what it is, its log, its runs. Nothing of an engine."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
@@ -9,16 +10,13 @@ from offlow_core.claim import is_claimed
 from offlow_core.files import write_json
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.job import Job, difference
+from offlow_core.sweeps.job_log import AttemptEnd, JobLog, exit_words
 from offlow_core.sweeps.job_runs import JobRuns, mean_score, read_runs
-from offlow_core.training.run_directory import RunDirectory
 
 State = Literal["not started", "running", "interrupted", "failed", "finished"]
 
 JOB = "job.json"
 NOT_STARTED: State = "not started"
-MARK, ENDED = "=== offlow: ", "; it "
-"""What the lines in a log begin with that an attempt adds, and what follows in its last line: `; it failed`."""
-_LOG_TAIL_BYTES = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class JobStatus:
     total: int | None = None
     score: tuple[str, float] | None = None
     runs: tuple[Path, ...] = ()
+    damaged: tuple[str, ...] = ()
+    """Runs that do not count: their directories, each with the reason."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class JobFolder:
         """An existing job's folder; SweepError if its job.json is missing or damaged."""
         try:
             return cls(path, Job.from_json(json.loads((path / JOB).read_bytes())))
-        except (OSError, ValueError, SweepError) as error:
+        except (OSError, ValueError, RecursionError, SweepError) as error:
             raise SweepError(f"{path / JOB} is no job: {error}; delete it, and it is made anew") from error
 
     @classmethod
@@ -72,6 +72,16 @@ class JobFolder:
         return self.path / "log.txt"
 
     @property
+    def log(self) -> JobLog:
+        """The same, to be read and continued."""
+        return JobLog(self.log_path)
+
+    @property
+    def set_aside_path(self) -> Path:
+        """Where an attempt puts runs that cannot be gone on with."""
+        return self.path / "set_aside"
+
+    @property
     def lock_path(self) -> Path:
         """Locked while an attempt lives, or the program that it started."""
         return self.path / "lock"
@@ -90,31 +100,36 @@ class JobFolder:
         """How far the job is, by what lies in its folder."""
         runs = read_runs(self.runs_path)
         own = [runs.by_seed[seed] for seed in self.job.seeds if seed in runs.by_seed]
-        state, reason = self._state(runs)
+        try:
+            state, reason = self._state(runs)
+        except OSError as error:
+            state, reason = "failed", f"its lock or its log cannot be read: {error}"
         totals = [run.total for run in own if run.total is not None]
         known = len(totals) == len(self.job.seeds)
         done = {run.path: run.total or run.steps if run.state == "finished" else run.steps for run in own}
-        damaged = "; ".join(f"{path}: {text}" for path, text in runs.damaged.items())
+        damaged = tuple(f"{path}: {text}" for path, text in runs.damaged.items())
         return JobStatus(
             state=state,
-            reason=f"{reason} ({damaged})" if damaged else reason,
+            reason=f"{reason} ({'; '.join(damaged)})" if damaged else reason,
             steps=sum(done.values()),
             total=sum(totals) if known else None,
             score=mean_score(own),
             runs=tuple(done),
+            damaged=damaged,
         )
 
     def _state(self, runs: JobRuns) -> tuple[State, str]:
         if runs.finished(self.job):
             return "finished", "skipped"
-        if is_claimed(self.lock_path) or any(RunDirectory(run.path).is_in_use() for run in runs.by_seed.values()):
+        if is_claimed(self.lock_path) or any(run.is_in_use for run in runs.by_seed.values()):
             return "running", "is running"
         unfinished = [run for run in runs.by_seed.values() if run.state != "finished"]
         errors = [run.error for run in unfinished if run.state == "failed" and run.error]
-        if errors or self._last_end() == "failed":
-            return "failed", _last_line(errors[0]) if errors else self.last_words()
+        end = self.log.last_end()
+        if errors or (end is not None and end.how == "failed"):
+            return "failed", self._failure(errors, end)
         missing = [str(seed) for seed in self.job.seeds if seed not in runs.by_seed]
-        if missing and len(missing) < len(self.job.seeds):
+        if missing and (runs.damaged or len(missing) < len(self.job.seeds)):
             return "interrupted", f"the run of seed {', '.join(missing)} is missing"
         if unfinished:
             return "interrupted", "stopped" if unfinished[0].state == "interrupted" else "killed"
@@ -122,25 +137,15 @@ class JobFolder:
             return "interrupted", "ended before it began"
         return NOT_STARTED, "starts"
 
-    def _last_end(self) -> str:
-        """How the last attempt ended, by the log; empty if there was none, or none that came to say so."""
-        marks = [line for line in self.log_tail().splitlines() if line.startswith(MARK)]
-        return marks[-1].rpartition(ENDED)[2] if marks and ENDED in marks[-1] else ""
-
-    def log_tail(self) -> str:
-        """The end of the log; empty without one."""
-        try:
-            with self.log_path.open("rb") as file:
-                file.seek(0, 2)
-                file.seek(max(0, file.tell() - _LOG_TAIL_BYTES))
-                return file.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def last_words(self) -> str:
-        """The last line that the job's program printed."""
-        lines = [line.strip() for line in self.log_tail().splitlines() if not line.startswith((MARK, "$ "))]
-        return next((line for line in reversed(lines) if line), "it printed nothing")
+    def _failure(self, errors: Sequence[str], end: AttemptEnd | None) -> str:
+        """Why it failed, by what its runs recorded and by how the last attempt ended."""
+        if end is not None and end.how == "failed" and end.code < 0:
+            return exit_words(end.code)  # which nothing that it had recorded before explains
+        if errors or end is None:
+            return _last_line(errors[0])
+        if end.code == 0:
+            return "its program has ended well, but left no run that can be used"
+        return f"{exit_words(end.code)}: {self.log.last_words()}"
 
 
 def _last_line(text: str) -> str:

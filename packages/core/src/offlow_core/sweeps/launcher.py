@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from offlow_core.sweeps.attempt import ELSEWHERE, FINISHED, INTERRUPTED
 from offlow_core.sweeps.engines.engine import Engine, Launch
 from offlow_core.sweeps.job_folder import JobFolder, JobStatus, State
+from offlow_core.sweeps.job_log import exit_words
 from offlow_core.sweeps.sweep_progress import SweepProgress
 from offlow_core.training.stopping import StopRequest
 
@@ -57,7 +58,9 @@ def _outcome(progress: SweepProgress, name: str, code: int) -> tuple[State, str]
         return "finished", ""
     if code == INTERRUPTED:
         return "interrupted", status.reason
-    return "failed", status.reason if status.state == "failed" else folder.last_words()
+    if code < 0:
+        return "failed", f"its attempt was {exit_words(code)}"
+    return "failed", status.reason if status.state == "failed" else f"{exit_words(code)}: {folder.log.last_words()}"
 
 
 def read_statuses(folders: Sequence[JobFolder]) -> dict[str, JobStatus]:

@@ -10,7 +10,8 @@ from offlow_core.sweeps.job_folder import JobFolder
 from offlow_core.sweeps.job_runs import JobRuns, read_runs
 from offlow_core.sweeps.resources import evaluation_words
 from offlow_core.training.checkpoints import CheckpointError, DamagedCheckpointWarning
-from offlow_core.training.run_directory import RunDirectory
+from offlow_core.training.run_directory import TABLES, RunDirectory, RunDirectoryError
+from offlow_core.training.tables import TableError
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,7 @@ class Step:
 
 def plan(folder: JobFolder) -> Step | None:
     """What there is to do; None for a finished job. Looks only."""
-    runs = read_runs(folder.runs_path)
-    if runs.finished(folder.job):
-        return None
-    path = runs.resumable(folder.job)
-    if path is None:
-        return Step(None, "starts")
-    if not RunDirectory.open(path).checkpoints.steps():
-        return Step(path, "goes on from its beginning")
-    reached = max(run.steps for run in runs.by_seed.values())
-    return Step(path, f"goes on from its last checkpoint, its tables reach step {reached:,}")
+    return _step(read_runs(folder.runs_path), folder)
 
 
 def next_step(folder: JobFolder) -> Step | None:
@@ -53,30 +45,52 @@ def next_step(folder: JobFolder) -> Step | None:
         # Seeds of one program need each other to go on, so a finished one that has lost the others starts again, too.
         together = len(folder.job.seeds) > 1
         _put_aside(folder, [run.path for run in runs.by_seed.values() if together or run.state != "finished"])
-    return plan(folder)
+    step = plan(folder)
+    if step is None or not runs.damaged:
+        return step
+    told = "; ".join(f"{path.name}: {reason}" for path, reason in runs.damaged.items())
+    return Step(step.resume, f"{step.reason} (in {folder.set_aside_path} now: {told})")
+
+
+def _step(runs: JobRuns, folder: JobFolder) -> Step | None:
+    if runs.finished(folder.job):
+        return None
+    run = runs.resumable(folder.job)
+    if run is None:
+        return Step(None, "starts")
+    if run.checkpoint is None:
+        return Step(run.path, "goes on from its beginning")
+    reached = max(run.steps for run in runs.by_seed.values())
+    return Step(run.path, f"goes on from its last checkpoint, its tables reach step {reached:,}")
 
 
 def progress_of(folder: JobFolder) -> tuple[int, int]:
-    """Grows with every checkpoint: finished seeds, and updates that checkpoints hold."""
+    """Grows with every checkpoint: finished seeds, and updates that checkpoints of the others hold."""
     runs = read_runs(folder.runs_path).by_seed.values()
-    steps = [RunDirectory.open(run.path).checkpoints.steps() for run in runs]
-    return sum(run.state == "finished" for run in runs), sum(found[-1] + 1 for found in steps if found)
+    updates = sum(run.checkpoint + 1 for run in runs if run.checkpoint is not None)
+    return sum(run.state == "finished" for run in runs), updates
 
 
 def _all_readable(runs: JobRuns) -> bool:
-    """Whether no run has lost all its checkpoints; one that never had any can go on from its beginning."""
+    """Whether all tables can be continued, and no run has lost all its checkpoints.
+
+    One that never had any can go on from its beginning.
+    """
     try:
         with warnings.catch_warnings(action="ignore", category=DamagedCheckpointWarning):
-            for run in runs.by_seed.values():
-                RunDirectory.open(run.path).checkpoints.latest()
-    except CheckpointError:
+            for found in runs.by_seed.values():
+                run = RunDirectory.open(found.path)
+                run.checkpoints.latest()
+                for kind in TABLES:
+                    run.read(kind)
+    except (CheckpointError, TableError, RunDirectoryError):
         return False
     return True
 
 
 def _put_aside(folder: JobFolder, runs: Iterable[Path]) -> None:
     for path in runs:
-        target = folder.path / "set_aside" / path.name
+        target = folder.set_aside_path / path.name
         number = 1
         while target.exists():
             number += 1

@@ -98,6 +98,8 @@ class Sweep:
         print(f"{counted(len(self._folders), 'job')} in {self._out}, {len(waiting)} to run", file=sys.stderr)
         for folder in waiting:
             folder.write()
+            for damaged in self.statuses[folder.job.name].damaged:
+                print(f"{damaged}; it does not count, and is kept in {folder.set_aside_path}", file=sys.stderr)
         ready = self._prepare(waiting)
         check_commands([(self._program(folder.job), folder.job) for folder in ready])
         engine = make_engine(self._options, self._out) if ready else None

@@ -4,6 +4,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Self, TextIO
 
 from tqdm import tqdm
@@ -41,7 +42,7 @@ class SweepProgress:
     def ended(self, name: str, state: State, reason: str) -> None:
         """A job has got this final state."""
         status = self._folders[name].status()
-        self._set(name, JobStatus(state, reason, status.steps, status.total, status.score, status.runs))
+        self._set(name, replace(status, state=state, reason=reason))
 
     def refresh(self) -> None:
         """Look after the jobs that have not ended."""

@@ -135,7 +135,7 @@ def _result(saved: SavedRun, settings: EvaluateOptions, score: float) -> SavedSc
 
 
 def _keep(run: Path, result: SavedScore, episodes: Sequence[EpisodeRecord]) -> Path:
-    """Each episode's record as a table, whose path is returned, and the score, in the place of an equal evaluation's."""
+    """Each episode's record as a table, whose path is returned, and the score; both replace an equal evaluation's."""
     path = make_folder(run) / f"{result.name}.csv"
     path.unlink(missing_ok=True)
     Table(path).append(result.step, [episode.row() for episode in episodes])

@@ -3,12 +3,14 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from offlow_core.sweeps import end_with_parent
+from offlow_core.sweeps.attempt import UNUSABLE
 from offlow_core.sweeps.engines.engine import Launch
 from offlow_core.sweeps.engines.memory import available_gb
 from offlow_core.sweeps.resources import NO_PREALLOCATION, cores
@@ -86,7 +88,12 @@ class LocalPool:
             else:
                 ended[name] = status
         while self._waiting and self._room.admits(len(self._running), self._settling()):
-            self._running.append(self._begin(self._waiting.popleft()))
+            launch = self._waiting.popleft()
+            try:
+                self._running.append(self._begin(launch))
+            except OSError as error:  # of its log, for example: the other jobs are not to suffer from it
+                print(f"{launch.name} cannot be started: {error}", file=sys.stderr)
+                ended[launch.name] = UNUSABLE
         return ended
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What a comparison knows of one finished run: read from its directory, without the package that made it."""
+"""What can be known of one finished run without the package that made it: read from its directory, and judged."""
 
 import math
 from collections.abc import Mapping
