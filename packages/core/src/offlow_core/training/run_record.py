@@ -158,7 +158,8 @@ def _training_seconds(timing: Mapping[str, np.ndarray], steps: np.ndarray) -> np
     known = np.isfinite(timing.get("training_s", np.zeros(0)))
     if not known.any():
         return np.full(len(steps), math.nan)
-    return np.interp(steps, timing["step"][known], timing["training_s"][known])
+    start = ([0], [0.0]) if timing["step"][known][0] > 0 else ([], [])
+    return np.interp(steps, [*start[0], *timing["step"][known]], [*start[1], *timing["training_s"][known]])
 
 
 def _checksum(dataset: Mapping[str, Any]) -> str:

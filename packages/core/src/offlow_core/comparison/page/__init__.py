@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from offlow_core.comparison.aggregates import Aggregates
+from offlow_core.comparison.curves import time_unit
 from offlow_core.comparison.looks import looks
+from offlow_core.comparison.published import published_scores
 from offlow_core.comparison.report import Report
-
-CURVE = ("steps", "seconds", "mean", "low", "high")
 
 
 def render(report: Report) -> str:
@@ -34,42 +35,53 @@ def render(report: Report) -> str:
 def _data(report: Report) -> dict[str, Any]:
     """What the program of the page draws."""
     styles = looks(list(report.comparison.methods))
+    suites = report.comparison.suites
+    tasks = {task for names in suites.values() for task in names}
     return {
-        "methods": [{"name": name, "colour": look.colour, "dash": look.dash} for name, look in styles.items()],
-        "tasks": [
-            {
-                "name": task,
-                "suite": suite,
-                "score": report.comparison.score_name(task),
-                "curves": [
-                    {
-                        "method": curve.method,
-                        "seeds": curve.seeds,
-                        **{name: _numbers(getattr(curve, name)) for name in CURVE},
-                    }
-                    for curve in report.curves
-                    if curve.task == task
-                ],
-            }
-            for suite, tasks in report.comparison.suites.items()
-            for task in tasks
+        "rule": report.rule,
+        "methods": [
+            {"name": name, "colour": look.colour, "dash": look.dash, "symbol": look.symbol}
+            for name, look in styles.items()
         ],
-        "suites": [
+        "tasks": [_task(report, suite, task) for suite, names in suites.items() for task in names],
+        "groups": {score.group: score.tasks for score in published_scores() if tasks.intersection(score.tasks)},
+        "suites": [_suite(item) for item in report.aggregates if item.statistics],
+    }
+
+
+def _task(report: Report, suite: str, task: str) -> dict[str, Any]:
+    curves = [curve for curve in report.curves if curve.task == task]
+    size, unit = time_unit([curve for curve in curves if np.isfinite(curve.seconds).all()])
+    return {
+        "name": task,
+        "suite": suite,
+        "score": report.comparison.score_name(task),
+        "unit": unit,
+        "curves": [
             {
-                "name": item.scores.suite,
-                "statistics": {
-                    method: {name: [100 * e.value, 100 * e.low, 100 * e.high] for name, e in found.items()}
-                    for method, found in item.statistics.items()
-                },
-                "thresholds": _numbers(100 * item.thresholds),
-                "profiles": {
-                    method: {name: _numbers(getattr(profile, name)) for name in ("value", "low", "high")}
-                    for method, profile in item.profiles.items()
-                },
+                "method": curve.method,
+                "seeds": curve.seeds,
+                "steps": _numbers(curve.steps),
+                "time": _numbers(curve.seconds / size),
+                **{name: _numbers(getattr(curve, name)) for name in ("mean", "low", "high")},
             }
-            for item in report.aggregates
-            if item.statistics
+            for curve in curves
         ],
+    }
+
+
+def _suite(item: Aggregates) -> dict[str, Any]:
+    return {
+        "name": item.scores.suite,
+        "statistics": {
+            method: {name: [100 * e.value, 100 * e.low, 100 * e.high] for name, e in found.items()}
+            for method, found in item.statistics.items()
+        },
+        "thresholds": _numbers(100 * item.thresholds),
+        "profiles": {
+            method: {name: _numbers(getattr(profile, name)) for name in ("value", "low", "high")}
+            for method, profile in item.profiles.items()
+        },
     }
 
 
