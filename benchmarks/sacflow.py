@@ -7,7 +7,7 @@ as the command does; the one in an environment acts, steps HalfCheetah-v4, store
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -91,11 +91,10 @@ def update_loop(name: str, device: torch.device, *, compiled: bool = False, reco
 
 def environment_loop(name: str, device: torch.device, *, compiled: bool = False) -> Run:
     """Training from scratch in an environment."""
-    options = VARIANTS[name](
-        env_name=TASK, total_timesteps=200_000, learning_starts=1000, device=str(device), compile=compiled
-    )
+    how = {"device": str(device), "compile": compiled, "seed": 0}
+    options = VARIANTS[name](env_name=TASK, total_timesteps=200_000, learning_starts=1000, **how)
     task = resolve(options.env_name, options.suite)
-    learner = make_learner(replace(options, seed=0), no_data(task), task)
+    learner = make_learner(options, no_data(task), task)
     learner.enter(learner.phases[0])
     learner.advance(0, options.learning_starts + 10)
     return _running(learner, done=options.learning_starts + 10)

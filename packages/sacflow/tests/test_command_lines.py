@@ -116,4 +116,8 @@ class TestCommand(CommandBattery):
         ("--agent=acfql --dataset_proportion=0", "dataset_proportion must be above 0 and at most 1, got 0.0"),
         ("--agent=chunk_flow_t --agent.actor_type=best-of-n", "choose the agent acfql for it"),
         ("--agent=flow_t --agent.policy_delay=0", "policy_delay must be at least 1, got 0"),
+        ("--agent=acfql --online_steps=0 --frame_stack=3", "frame_stack must be None: these agents look at states"),
+        ("--agent=flow_t --frame_stack=3", "frame_stack must be None: these agents look at states"),
+        ("--agent=flow_t --preset=paper", "there is no preset 'paper' for flow_t"),
+        ("--agent=flow_t --agent.log_std_min=nan", "log_std_min must be a finite number, got nan"),
     )

@@ -118,10 +118,15 @@ def test_constant_rewards_cannot_be_normalised(rule, count):
 
 
 def test_sparse_knows_success_and_everything_else():
-    values = sparse(np.array([-3, -1, 0, 0.5], np.float32))
+    values = sparse(np.array([-3, -1, 0, -0.5], np.float32))
     assert values.tolist() == [-1, -1, 0, -1]
     assert not np.signbit(values[2])
     assert values.dtype == np.float32
+
+
+def test_sparse_makes_no_success_a_failure():
+    with pytest.raises(OptionError, match=r"at most 0, where 0 means success, but there is one of 0\.5; leave"):
+        sparse(np.array([-1, 0, 0.5], np.float32))
 
 
 rewards_and_ends = st.lists(st.tuples(st.floats(-100, 100, width=32), st.booleans()), min_size=2, max_size=30)

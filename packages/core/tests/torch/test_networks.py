@@ -163,3 +163,8 @@ def test_a_constant_view_follows_its_network_and_has_no_gradient():
     assert not any(parameter.requires_grad for parameter in view.parameters())
     assert all(parameter.requires_grad for parameter in network.parameters())
     torch.testing.assert_close(*(torch.autograd.grad(net(x).sum(), x)[0] for net in (view, network)))
+    counted = torch.nn.BatchNorm1d(3)
+    view = constant_view(counted)
+    counted(x)
+    assert view.num_batches_tracked == 1
+    assert torch.equal(view.eval()(x), counted.eval()(x))

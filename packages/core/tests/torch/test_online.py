@@ -38,7 +38,7 @@ class Counter:
         return {"toy/reward": batch["rewards"].mean()}
 
     def losses(self, batch: dict[str, Tensor], noise: Tensor) -> dict[str, Tensor]:
-        return {}
+        return {"toy/loss": batch["rewards"].mean()}
 
     def state(self) -> dict[str, Tensor]:
         return {"total": self.total}
@@ -116,6 +116,33 @@ def test_random_actions_come_first_and_updates_later():
     actions = ring_of(learner)["actions"][:4, 0]
     assert len(set(actions)) == 4
     assert (np.abs(actions) <= 1).all()
+
+
+def test_the_first_metrics_of_a_phase_are_those_of_its_first_update_whether_stopped_or_not():
+    whole, again = (make_learner(offline=3, first_update=3) for _ in range(2))
+    whole.enter(whole.phases[0])
+    whole.advance(0, 3)
+    assert "toy/reward" in whole.metrics()[0]
+    again.load_state_arrays([whole.state_arrays(0)])
+    for learner in (whole, again):
+        learner.enter(learner.phases[1])
+        learner.advance(3, 2)
+        assert learner.metrics() == [{}]
+        learner.advance(5, 1)
+    assert again.metrics() == whole.metrics() != [{}]
+    assert again.interval_means() == whole.interval_means()
+
+
+def test_online_the_dataset_is_in_the_rings_alone():
+    learner = make_learner(offline=2)
+    learner.enter(learner.phases[0])
+    learner.advance(0, 2)
+    assert set(learner.validation_metrics(2)[0]) == {"validation/toy/loss"}
+    learner.enter(learner.phases[1])
+    assert all(len(values) == 0 for values in vars(learner._train.at(2)).values())
+    assert len(learner._stages[0]._replay.transitions) == 22 + 12 + 1
+    learner.advance(2, 12)
+    assert learner.validation_metrics(14) == [{}]
 
 
 def test_the_latest_episode_is_reported():

@@ -17,6 +17,7 @@ from offlow_core.torch.state_arrays import to_arrays
 CPU = torch.device("cpu")
 # offline transitions (0: an empty ring), capacity, online steps
 SIZES = [(3, 100, 6), (3, 5, 9), (3, 4, 9), (0, 100, 6), (0, 4, 9)]
+each_rule = pytest.mark.parametrize("samples_last", [False, True])
 
 
 def numbered(number: int) -> dict[str, np.ndarray]:
@@ -31,12 +32,12 @@ def numbered(number: int) -> dict[str, np.ndarray]:
     }
 
 
-def make_ring(offline: int, capacity: int, online_steps: int) -> Replay:
-    if offline == 0:
-        return Replay.over(to_device(empty_transitions(2, 1), CPU), capacity, online_steps)
-    batch = [numbered(k) for k in range(offline)]
-    stacked = {name: np.stack([step[name] for step in batch]) for name in batch[0]}
-    return Replay.over(to_device(Transitions.from_arrays(**stacked), CPU), capacity, online_steps)
+def make_ring(offline: int, capacity: int, online_steps: int, *, samples_last: bool = False) -> Replay:
+    data = empty_transitions(2, 1)
+    if offline > 0:
+        batch = [numbered(k) for k in range(offline)]
+        data = Transitions.from_arrays(**{name: np.stack([step[name] for step in batch]) for name in batch[0]})
+    return Replay.over(to_device(data, CPU), capacity, online_steps, samples_last=samples_last)
 
 
 def insert(ring: Replay, number: int) -> None:
@@ -60,21 +61,24 @@ def contents(ring: Replay) -> list[int]:
     return found
 
 
+@each_rule
 @pytest.mark.parametrize(("offline", "capacity", "online_steps"), SIZES)
 @settings(max_examples=6, deadline=None)
 @given(data=st.data())
-def test_slots_hold_what_was_written_last_and_come_back_from_a_checkpoint(offline, capacity, online_steps, data):
-    ring = make_ring(offline, capacity, online_steps)
+def test_slots_hold_what_was_written_last_and_come_back_from_a_checkpoint(
+    offline, capacity, online_steps, samples_last, data
+):
+    ring = make_ring(offline, capacity, online_steps, samples_last=samples_last)
     slots = dict(enumerate(range(offline)))
     inserts = data.draw(st.integers(0, online_steps), label="inserts")
     saved_after = data.draw(st.integers(0, inserts), label="saved after")
     for i in range(inserts + 1):
         if i == saved_after:
             saved, before = ring.state_arrays(), everything(ring)
-            ring = make_ring(offline, capacity, online_steps)
+            ring = make_ring(offline, capacity, online_steps, samples_last=samples_last)
             ring.load_state_arrays(saved)
             assert_identical(everything(ring), before)
-        sampled = min(len(slots), capacity - 1)
+        sampled = min(len(slots), capacity if samples_last else capacity - 1)
         assert contents(ring) == [slots[k] for k in range(sampled)]
         if i < inserts:
             insert(ring, 100 + i)
@@ -100,6 +104,16 @@ def test_slots_are_filled_in_order_and_offline_data_goes_first():
     assert seen[2] == [0, 1, 2, 100]  # the last slot is written and never sampled
     assert seen[3] == [102, 1, 2, 100]
     assert seen[7] == [102, 103, 104, 105]
+
+
+def test_a_full_ring_may_be_sampled_with_its_last_slot():
+    ring, sizes = make_ring(0, 3, 9, samples_last=True), []
+    for i in range(5):
+        insert(ring, 100 + i)
+        sizes.append(int(ring.size))
+    assert sizes == [1, 2, 3, 3, 3]
+    drawn = Sampler().sample(ring.transitions, torch.Generator().manual_seed(0), 200, ring.size)
+    assert set(drawn["observations"][:, 0].tolist()) == {102, 103, 104}
 
 
 def test_a_chunk_straddles_the_place_that_is_written_to():

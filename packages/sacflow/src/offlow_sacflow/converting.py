@@ -12,11 +12,12 @@ import tyro
 from offlow_core.commands.shell import run_command
 from offlow_core.data.npz_file import NpzFile, write_npz
 from offlow_core.files import atomic_file
+from offlow_core.option_checks import OptionError
 from offlow_core.suites import resolve
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
 from offlow_core.training.command_line import ParsedCommand, fail
 from offlow_core.training.manifest import build_manifest
-from offlow_core.training.option_json import from_json, to_json
+from offlow_core.training.option_json import from_json, to_json, to_text
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.saved_arrays import AGENT, part_of
 from offlow_core.training.saved_run import find_checkpoint
@@ -28,9 +29,8 @@ PACKAGES = ("offlow-core", "offlow-sacflow", "torch", "numpy")
 CPU = torch.device("cpu")
 
 
-def import_parameters(path: Path, command: ParsedCommand[ScratchOptions | ChunkOptions]) -> RunDirectory:
+def import_parameters(path: Path, options: ScratchOptions | ChunkOptions) -> RunDirectory:
     """A finished run with these parameters; it can be evaluated, filmed and exported, not trained on."""
-    options = command.options
     task = resolve(options.env_name, options.suite)
     agent = agent_of(options, task, CPU)
     with NpzFile(path) as file:
@@ -47,7 +47,9 @@ def import_parameters(path: Path, command: ParsedCommand[ScratchOptions | ChunkO
 
 
 def export_parameters(run: RunDirectory, path: Path, step: int | None) -> int:
-    """Write a checkpoint's parameters to an npz file; how many arrays there are."""
+    """Write a checkpoint's parameters to an npz file; how many arrays there are. OptionError where no file can be."""
+    if path.is_dir() or not path.parent.is_dir():
+        raise OptionError(f"{path} must be a file to write, in a folder that exists: make {path.parent}, or rename it")
     options = from_json(VARIANTS, run.config)
     agent = agent_of(options, resolve(options.env_name, options.suite), CPU)
     load_arrays(agent.state(), part_of(find_checkpoint(run, step).arrays, AGENT))
@@ -75,7 +77,13 @@ def import_command(
     """`sacflow import FILE [SCRIPT] OPTIONS`: the options are those of training, as far as they tell the networks."""
     if not argv or argv[0].startswith("-"):
         fail("sacflow import", "name the .npz file with the official parameters first; see docs/sacflow.md")
-    run = import_parameters(Path(argv[0]), read(argv[1:]))
+    command = read(argv[1:])
+    if command.resume is not None:
+        fail("sacflow import", "what is imported becomes a run of its own: leave out --resume")
+    if command.print_config:
+        print(to_text(command.options))
+        return 0
+    run = import_parameters(Path(argv[0]), command.options)
     print(f"{run.path}: imported; evaluate it: sacflow evaluate {run.path} --episodes 100")
     return 0
 

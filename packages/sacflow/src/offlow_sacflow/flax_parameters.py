@@ -4,7 +4,7 @@ A Flax network is a flat dictionary of parameters, such as `layer_0/Dense_0/kern
 table lists which of its leaves make up which of our tensors.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from offlow_core.errors import UserError
+from offlow_core.training.saved_arrays import part_of
 
 Arrays = dict[str, np.ndarray]
 
@@ -21,10 +22,17 @@ class FlaxParametersError(UserError, ValueError):
 
 
 class FlaxArrays(NamedTuple):
-    """A network's leaves by path."""
+    """A network's leaves by path; in the arrays of a whole agent, their paths begin as `places` say."""
 
     params: Mapping[str, np.ndarray]
-    statistics: Mapping[str, np.ndarray] = {}
+    statistics: Mapping[str, np.ndarray] = MappingProxyType({})
+    places: tuple[str, str] = ("", "")
+
+    @classmethod
+    def of(cls, agent: Mapping[str, np.ndarray], params: str, statistics: str | None = None) -> "FlaxArrays":
+        """The network whose parameters, and running statistics if it has some, begin like this among an agent's."""
+        found = {} if statistics is None else part_of(agent, statistics)
+        return cls(part_of(agent, params), found, (params, statistics or ""))
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Idle:
-    """A Flax leaf without effect on the network, and none of our tensors: written as it was read, or as zeros."""
+    """A Flax leaf without effect on the network, and none of our tensors: forgotten when read, written as zeros."""
 
     theirs: str
     shape: tuple[int, ...]
@@ -101,46 +109,57 @@ def _decoder_layer(ours: str, theirs: str, width: int, norm: str) -> Table:
     return table
 
 
-def from_flax(table: Table, network: FlaxArrays) -> Arrays:
-    """The state dictionary of our network; FlaxParametersError names leaves that are missing or unknown."""
-    _check_names("parameters", network.params, _paths(table, statistics=False))
-    _check_names("running statistics", network.statistics, _paths(table, statistics=True))
-    return {leaf.ours: _ours(leaf, network) for leaf in table if isinstance(leaf, Leaf)}
+def from_flax(table: Table, network: FlaxArrays, like: Mapping[str, np.ndarray]) -> Arrays:
+    """The state dictionary of our network, which now holds arrays of the shapes in `like`.
+
+    FlaxParametersError names leaves that are missing, unknown, of another shape, or not the numbers that they must be.
+    """
+    expected = to_flax(table, like)
+    place, place_of_statistics = network.places
+    params = _checked(network.params, expected.params, place)
+    statistics = _checked(network.statistics, expected.statistics, place_of_statistics)
+    leaves = [leaf for leaf in table if isinstance(leaf, Leaf)]
+    return {leaf.ours: _ours(leaf, statistics if leaf.is_statistic else params) for leaf in leaves}
 
 
-def _paths(table: Table, *, statistics: bool) -> set[str]:
-    leaves = [leaf for leaf in table if isinstance(leaf, Leaf) and leaf.is_statistic == statistics]
-    idle = [] if statistics else [leaf.theirs for leaf in table if isinstance(leaf, Idle)]
-    return {path for leaf in leaves for path in leaf.theirs} | set(idle)
-
-
-def _check_names(what: str, found: Iterable[str], expected: set[str]) -> None:
-    missing, unknown = sorted(expected - set(found)), sorted(set(found) - expected)
+def _checked(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray], place: str) -> Arrays:
+    """The arrays of one kind as float32."""
+    missing = sorted(place + path for path in expected.keys() - found.keys())
+    unknown = sorted(place + path for path in found.keys() - expected.keys())
     if missing or unknown:
         raise FlaxParametersError(
-            f"the {what} are not those of this network: missing {missing[:5]}, unknown {unknown[:5]}; "
-            "check the sizes in the configuration, and that the checkpoint holds parameters and statistics"
+            f"the arrays are not those of this network: missing {missing[:5]}, unknown {unknown[:5]}; "
+            "check the sizes in the configuration, and that the file holds parameters and running statistics"
         )
+    return {path: numbers_of(place + path, found[path], array.shape) for path, array in expected.items()}
 
 
-def _ours(leaf: Leaf, network: FlaxArrays) -> np.ndarray:
-    source = network.statistics if leaf.is_statistic else network.params
-    parts = [np.asarray(source[path], np.float32) for path in leaf.theirs]
+def numbers_of(path: str, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The leaf at a path as float32; FlaxParametersError unless it has this shape and finite real numbers."""
+    if array.dtype.kind not in "fiu":
+        raise FlaxParametersError(f"{path} must hold real numbers, got {array.dtype}")
+    if array.shape != shape:
+        raise FlaxParametersError(
+            f"{path} must have shape {shape}, got {array.shape}; check the sizes in the configuration"
+        )
+    with np.errstate(over="ignore"):  # what is too large for float32 is not finite then
+        numbers = np.asarray(array, np.float32)
+    if not np.isfinite(numbers).all():
+        raise FlaxParametersError(f"{path} must hold finite float32 numbers, got {array[~np.isfinite(numbers)][0]}")
+    if path.endswith(("/var", "/steps")) and (numbers < 0).any():
+        raise FlaxParametersError(f"{path} must hold no negative number, got {numbers.min()}")
+    return numbers
+
+
+def _ours(leaf: Leaf, source: Mapping[str, np.ndarray]) -> np.ndarray:
+    parts = [source[path] for path in leaf.theirs]
     array = np.stack(parts) if len(parts) > 1 else parts[0]
     return array.T if leaf.transposed else array
 
 
-def to_flax(
-    table: Table, state: Mapping[str, np.ndarray], idle: Mapping[str, np.ndarray] = MappingProxyType({})
-) -> FlaxArrays:
-    """The Flax leaves of our network; counters as int32 where they are whole numbers.
-
-    Leaves without effect are taken from `idle`, such as the parameters that the network came with, and are zeros if
-    they are not there.
-    """
-    params: Arrays = {
-        leaf.theirs: idle.get(leaf.theirs, np.zeros(leaf.shape, np.float32)) for leaf in table if isinstance(leaf, Idle)
-    }
+def to_flax(table: Table, state: Mapping[str, np.ndarray]) -> FlaxArrays:
+    """The Flax leaves of our network: counters as int32 where they are whole numbers, those without effect as zeros."""
+    params: Arrays = {leaf.theirs: np.zeros(leaf.shape, np.float32) for leaf in table if isinstance(leaf, Idle)}
     statistics: Arrays = {}
     for leaf in table:
         if isinstance(leaf, Leaf):

@@ -43,6 +43,7 @@ def _from_scratch(options: ScratchOptions, dataset: Dataset, task: Task) -> Torc
         random_steps=options.learning_starts,
         first_update=options.learning_starts + 2,  # the official loop counts steps from 0, and compares with >
         rewards=task.rewards,
+        samples_last=True,
     )
     (width,) = dataset.train.observation_shape()
     seeds, action_range = _seeds(options), ActionRange.of(task.spaces()[1], device)

@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+FLAX_EPS = 1e-6
+"""Epsilon of layer normalisation in Flax."""
+
 
 class Moments(NamedTuple):
     """Running statistics of one layer: mean and variance [..., features], and the number of calls [...]."""
@@ -35,10 +38,10 @@ MakeNorm = Callable[[int], nn.Module]
 
 
 class RowNorm(nn.LayerNorm):
-    """Layer normalisation with the epsilon of Flax; it has no running statistics."""
+    """Layer normalisation as in Flax; it has no running statistics."""
 
     def __init__(self, features: int):
-        super().__init__(features, eps=1e-6)
+        super().__init__(features, eps=FLAX_EPS)
 
     def forward(self, input: Tensor, statistics: Statistics | None = None) -> Tensor:
         """[..., features] -> [..., features], each row by itself."""

@@ -10,10 +10,17 @@ import numpy as np
 from torch import nn
 
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
-from offlow_core.training.saved_arrays import part_of
 from offlow_sacflow.chunk.agent import ChunkAgent
 from offlow_sacflow.chunk.flax_names import load_official, official_params
-from offlow_sacflow.flax_parameters import Arrays, FlaxArrays, FlaxParametersError, Table, from_flax, to_flax
+from offlow_sacflow.flax_parameters import (
+    Arrays,
+    FlaxArrays,
+    FlaxParametersError,
+    Table,
+    from_flax,
+    numbers_of,
+    to_flax,
+)
 from offlow_sacflow.scratch.agent import SacFlow
 from offlow_sacflow.scratch.flax_names import actor_table, critic_table
 
@@ -22,20 +29,19 @@ _ALPHA = f"{PARAMS}alpha/log_ent_coef"
 
 
 def load_flax(agent: SacFlow | ChunkAgent, arrays: Mapping[str, np.ndarray]) -> None:
-    """Fill an agent; FlaxParametersError names what is missing, unknown or of another size."""
+    """Fill an agent; FlaxParametersError names what is missing, unknown, of another size, or no usable number."""
     if isinstance(agent, ChunkAgent):
-        load_official(agent, part_of(arrays, PARAMS))
+        load_official(agent, arrays)
         return
     used = set()
     for name, network, table in _networks(agent):
-        prefixes = f"{PARAMS}{name}/", f"{STATS}{name}/"
-        leaves = FlaxArrays(*(part_of(arrays, prefix) for prefix in prefixes))
-        load_arrays(network.state_dict(), from_flax(table, leaves))
-        used |= {path for path in arrays if path.startswith(prefixes)}
+        places, state = (f"{PARAMS}{name}/", f"{STATS}{name}/"), network.state_dict()
+        load_arrays(state, from_flax(table, FlaxArrays.of(arrays, *places), to_arrays(state)))
+        used |= {path for path in arrays if path.startswith(places)}
     if agent.config.autotune:
         if _ALPHA not in arrays:
             raise FlaxParametersError(f"{_ALPHA} is missing; an agent with a fixed alpha has autotune=False")
-        load_arrays({"log_alpha": agent.log_alpha.detach()}, {"log_alpha": np.asarray(arrays[_ALPHA], np.float32)})
+        agent.log_alpha.data.fill_(float(numbers_of(_ALPHA, arrays[_ALPHA], ())))
         used.add(_ALPHA)
     unknown = sorted(set(arrays) - used)
     if unknown:
@@ -45,7 +51,7 @@ def load_flax(agent: SacFlow | ChunkAgent, arrays: Mapping[str, np.ndarray]) -> 
 def flax_arrays(agent: SacFlow | ChunkAgent) -> Arrays:
     """All of an agent's official leaves by path; those without effect are zeros."""
     if isinstance(agent, ChunkAgent):
-        return {PARAMS + path: array for path, array in official_params(agent).items()}
+        return official_params(agent)
     found: Arrays = {}
     for name, network, table in _networks(agent):
         leaves = to_flax(table, to_arrays(network.state_dict()))

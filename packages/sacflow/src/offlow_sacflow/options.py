@@ -1,4 +1,7 @@
-"""Options of SAC Flow's runs. Names and defaults are those of the official scripts."""
+"""Options of SAC Flow's runs. Names and defaults are those of the official scripts, but for the task with chunks.
+
+Their default there, square-mh-low_dim, needs robosuite; Q-chunking's does not.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -44,8 +47,8 @@ class ScratchOptions(TorchOptions):
     the returns of training episodes, which are logged, too."""
     eval_episodes: int = 10
     """Episodes per evaluation."""
-    preset: Literal["none", "paper"] = "none"
-    """Published settings of the task as defaults."""
+    preset: Literal["none"] = "none"
+    """None are published: the defaults are for all tasks."""
     agent: ScratchConfig = field(default_factory=FlowTConfig)
     """Hyperparameters of the agent."""
 
@@ -56,6 +59,7 @@ class ScratchOptions(TorchOptions):
         check(self, "offline_steps", lambda value: value == 0, "0: there is no dataset; see total_timesteps")
         check(self, "learning_starts", lambda value: value >= 0, "at least 0")
         check(self, "buffer_size", lambda value: value >= 2, "at least 2")
+        _refuse_frame_stack(self)
 
     @property
     def total_steps(self) -> int:
@@ -106,7 +110,7 @@ class ChunkOptions(OnlineOptions, TorchOptions):
     discount: float = 0.99
     """Discount factor of the rewards within a chunk; `agent.discount` is that of what follows it."""
     sparse: bool = False
-    """Rewards -1 and 0 in the place of the number of open conditions."""
+    """Rewards -1 and 0 in the place of minus the number of open conditions."""
     dataset_proportion: float = 1.0
     """Share of the dataset, from its beginning, that is trained on."""
     ogbench_dataset_dir: str | None = field(default=None, metadata={"later": True})
@@ -127,6 +131,7 @@ class ChunkOptions(OnlineOptions, TorchOptions):
             check(self, name, lambda value: value >= 1, "at least 1")
         check(self, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
         check(self, "dataset_proportion", lambda value: 0 < value <= 1, "above 0 and at most 1")
+        _refuse_frame_stack(self)
         if self.ogbench_dataset_dir is not None:
             self._check_shards()
 
@@ -170,6 +175,11 @@ class ChunkNaiveOptions(ChunkOptions):
     """Hyperparameters of the agent."""
 
 
+def _refuse_frame_stack(options: TorchOptions) -> None:
+    """Raise `OptionError` for stacked images, which these agents have no encoder for."""
+    check(options, "frame_stack", lambda value: value in (None, 1), "None: these agents look at states, not at images")
+
+
 VARIANTS: dict[str, type[ScratchOptions | ChunkOptions]] = {
     "flow_t": FlowTOptions,
     "flow_g": FlowGOptions,
@@ -198,7 +208,7 @@ AGENT_FILES = {
 
 
 def default_variant(words: Sequence[str]) -> str:
-    """The agent of a command line that names none: SAC Flow-T in an environment without data, QC-FQL with data.
+    """The agent of a command line that names none: SAC Flow-T for Gymnasium's MuJoCo tasks, QC-FQL for any other.
 
     `--env_id` is what only the scripts from scratch call the task.
     """

@@ -17,6 +17,11 @@ Velocity = Callable[[Tensor, int], Tensor]
 """(x [B, A], step) -> velocity [B, A]."""
 
 
+def step_times(steps: int, like: Tensor) -> Tensor:
+    """Times i / K of the steps of a rollout that all rows share, [K, 1]."""
+    return torch.arange(steps, device=like.device, dtype=like.dtype)[:, None] / steps
+
+
 class RolloutNoise(NamedTuple):
     """Standard normal draws for one action each: its start [B, A], and one per step [K, B, A]."""
 

@@ -8,7 +8,6 @@ queries, keys and the number of heads have no effect on any value or gradient, a
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -47,37 +46,31 @@ class DecoderLayer(nn.Module):
         return after_dense(token + self.contract(hidden), statistics)
 
 
-class Context(NamedTuple):
-    """What the steps of a rollout share: their embedded times [K, width], and what each layer sees of the memory."""
+class TokenContext(NamedTuple):
+    """What the K steps of a rollout share: their embedded times, [K, width] or each row's own [K, B, width], and what
+    each layer sees of the memory [B, width]."""
 
     times: Tensor
     seen: list[Tensor]
 
 
 class TokenDecoder(nn.Module):
-    """Turns a flow state x at time i/K into a token, given observations; K is the number of steps of a rollout."""
+    """Turns a flow state x at a time into a token, given observations."""
 
-    _times: Tensor
-
-    def __init__(self, observation_dim: int, action_dim: int, width: int, layers: int, steps: int, make_norm: MakeNorm):
+    def __init__(self, observation_dim: int, action_dim: int, width: int, layers: int, make_norm: MakeNorm):
         super().__init__()
         self.memory = Mlp(observation_dim, [width // 2], width, functional.silu)
         self.time = Mlp(1, [width // 4, width // 2], width, functional.silu)
         self.action = nn.utils.skip_init(nn.Linear, action_dim, width)
         decoder_layers = nn.ModuleList([DecoderLayer(width, make_norm) for _ in range(layers)])
         self.layers = cast(Sequence[DecoderLayer], decoder_layers)
-        self.register_buffer("_times", torch.arange(steps)[:, None] / steps, persistent=False)
 
-    def context(self, observations: Tensor, times: Tensor | None = None) -> Context:
-        """What all steps of a rollout from these observations [B, S] share.
-
-        `times` are those of the steps in the place of i/K: for all rows [K, 1], or each row's own [K, B, 1].
-        """
+    def context(self, observations: Tensor, times: Tensor) -> TokenContext:
+        """For observations [B, S] and the times of K steps, shared [K, 1] or each row's own [K, B, 1]."""
         memory = self.memory(observations)
-        times = self._times if times is None else times
-        return Context(self.time(times), [layer.cross_attention(memory) for layer in self.layers])
+        return TokenContext(self.time(times), [layer.cross_attention(memory) for layer in self.layers])
 
-    def forward(self, x: Tensor, step: int, context: Context, statistics: Statistics | None = None) -> Tensor:
+    def forward(self, x: Tensor, step: int, context: TokenContext, statistics: Statistics | None = None) -> Tensor:
         """[B, A] at a step from 0 to K - 1 -> [B, width]."""
         token = self.action(x) + context.times[step]
         for layer, seen in zip(self.layers, context.seen, strict=True):

@@ -17,9 +17,9 @@ from offlow_sacflow.chunk.networks import (
     TokenField,
     gelu,
     imitating_flow,
-    step_times,
 )
 from offlow_sacflow.chunk.sampling import follow
+from offlow_sacflow.rollout import step_times
 
 FLAT = HORIZON * ACTIONS
 

@@ -224,6 +224,17 @@ def test_the_constant_critics_stay_those_that_are_trained():
         assert mine.data_ptr() == constant.data_ptr()
 
 
+@pytest.mark.parametrize("kind", SAC)
+def test_a_fixed_weight_of_0_leaves_the_entropy_out(kind):
+    agent = make_agent(kind, sac_alpha=0.0, autotune_alpha=False)
+    metrics = {name: value.item() for name, value in step(agent).items()}
+    assert metrics["alpha/alpha_value"] == 0
+    assert all(math.isfinite(value) for value in metrics.values())
+    distance = agent.config.alpha * metrics["actor/distill_loss"]
+    assert metrics["actor/actor_loss"] == pytest.approx(distance + metrics["actor/q_loss"])
+    assert all(tensor.isfinite().all() for tensor in agent.state().values())
+
+
 def test_gradient_metrics_by_hand():
     found = gradient_metrics([torch.tensor([[3.0, -4.0]]), torch.tensor([0.0]), torch.tensor([2.0])])
     assert {name: value.item() for name, value in found.items()} == {"grad/max": 3, "grad/min": -4, "grad/norm": 7}

@@ -24,14 +24,14 @@ def make_config(kind: str, **changes) -> ScratchConfig:
     return CONFIGS[kind](**SIZES[kind] | {"batch_size": ROWS, "q_hidden": 8, "denoising_steps": 3} | changes)
 
 
-def make_range() -> ActionRange:
+def make_range(device: torch.device = CPU) -> ActionRange:
     """A symmetric range and one that is not."""
-    return ActionRange.between(np.array([-1.0, -0.5]), np.array([1.0, 1.5]), CPU)
+    return ActionRange.between(np.array([-1.0, -0.5]), np.array([1.0, 1.5]), device)
 
 
 def make_agent(kind: str, seed: int = 0, device: torch.device = CPU, *, compiled: bool = False, **changes) -> SacFlow:
     config = make_config(kind, **changes)
-    return SacFlow(config, OBSERVATIONS, make_range(), seed=seed, device=device, compiled=compiled)
+    return SacFlow(config, OBSERVATIONS, make_range(device), seed=seed, device=device, compiled=compiled)
 
 
 def make_batch(rows: int = ROWS, seed: int = 0) -> dict[str, Tensor]:

@@ -30,6 +30,16 @@ def train(agent: SacFlow, updates: int, first: int = 0) -> dict[str, Tensor]:
     return metrics
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fixed_weight_of_0_leaves_the_entropy_out(kind):
+    agent = make_agent(kind, alpha=0.0, autotune=False, policy_delay=1)
+    metrics = {name: value.item() for name, value in train(agent, 3).items()}
+    assert agent.alpha == 0
+    assert all(math.isfinite(value) for value in metrics.values())
+    assert metrics["actor/actor_loss"] == pytest.approx(-metrics["actor/q_mean"])
+    assert all(tensor.isfinite().all() for tensor in agent.state().values())
+
+
 @pytest.mark.parametrize(("delay", "expected"), [(1, [True] * 4), (3, [False, False, True, False])])
 def test_the_policy_moves_after_every_so_many_updates(delay, expected):
     agent = make_agent("naive", policy_delay=delay)

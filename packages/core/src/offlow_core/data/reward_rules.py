@@ -124,8 +124,15 @@ def sparse(rewards: np.ndarray) -> np.ndarray:
     """-1 where a reward is not 0, and 0 elsewhere, float32: `--sparse` of action-chunking methods (arXiv 2507.07969).
 
     In tasks whose reward is minus the number of open conditions, only having met them all is worth anything.
+    OptionError for a reward above 0, which this would make a punishment.
     """
-    return np.where(np.asarray(rewards) != 0, np.float32(-1), np.float32(0))
+    rewards = np.asarray(rewards)
+    if (rewards > 0).any():
+        raise OptionError(
+            f"sparse is for rewards of at most 0, where 0 means success, but there is one of {rewards.max():g}; "
+            "leave it out, or shift the rewards of the data and of the environment"
+        )
+    return np.where(rewards != 0, np.float32(-1), np.float32(0))
 
 
 def _standardized(transitions: Transitions, ddof: int) -> RewardMap:

@@ -11,6 +11,7 @@ from offlow_core.torch.agent import Metrics, TorchAgent
 from offlow_core.torch.chunk_sampler import ChunkSampler
 from offlow_core.torch.device import describe
 from offlow_core.torch.device_data import DeviceTransitions, Sampler, to_device
+from offlow_core.torch.enough_data import require_enough
 from offlow_core.torch.member import Member
 from offlow_core.torch.online import OnlinePhase
 from offlow_core.torch.state_arrays import load_arrays, to_arrays
@@ -37,11 +38,15 @@ class TorchLearner:
         device: torch.device,
         record: bool,
     ):
-        """`record`: whether updates become CUDA graphs."""
+        """`record`: whether updates become CUDA graphs.
+
+        DatasetError or OptionError where an update would have too few transitions to draw from.
+        """
         self.phases, self.seeds, self.device = tuple(phases), tuple(seeds), describe(device)
         self._device, self._sampler, self._batch_size = device, sampler, batch_size
         last_update = max((p.last_step for p in phases if not isinstance(p, OnlinePhase)), default=0)
         self._train = training_data(dataset, sampler, batch_size, device, last_update)
+        require_enough(dataset, self.phases, sampler.least)
         self._validation = None if dataset.validation is None else to_device(dataset.validation, device)
         self._members = [
             Member(agent, seed, self._train.draw, device, record=record)
@@ -59,6 +64,9 @@ class TorchLearner:
                 arrays = part_of(saved, f"{phase.name}/")
                 if arrays:
                     self._stages[-1].load_state_arrays(arrays)
+            # Every ring has a copy of its own, and held-out losses are no longer asked for.
+            self._train.release()
+            self._validation = None
         return True
 
     def advance(self, step: int, steps: int) -> None:
@@ -80,7 +88,7 @@ class TorchLearner:
 
     def validation_metrics(self, step: int) -> list[dict[str, float]]:
         held_out = self._validation
-        if held_out is None or self._stages:
+        if held_out is None:
             return [{} for _ in self.seeds]
         agents = [member.agent for member in self._members]
         return [self._validate(agent, held_out, seed, step) for agent, seed in zip(agents, self.seeds, strict=True)]

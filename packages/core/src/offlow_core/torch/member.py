@@ -25,12 +25,13 @@ class Member:
         self.last = torch.zeros(shape, device=device)
         self._sums = torch.zeros(shape, dtype=torch.float64, device=device)
         self._updates_summed = 0
-        self._has_updated = False
         self.draw_from(draw_batch)
 
     def draw_from(self, draw_batch: DrawBatch) -> None:
-        """Batches come from elsewhere from now on."""
+        """A phase begins whose batches come from elsewhere; until its first update there are no metrics."""
         self._draw_batch = draw_batch
+        # No state holds the last metrics: a run that goes on here has none, and one that was not stopped must agree.
+        self._has_updated = False
         self._program = UpdateProgram(self._update, list(self._generators.values()), record=self._record)
 
     def advance(self, updates: int) -> None:
@@ -47,7 +48,7 @@ class Member:
         self._sums.add_(self.last)
 
     def metrics(self) -> dict[str, float]:
-        """Of the last update; empty before the first."""
+        """Of the last update; empty before the first of a phase."""
         return self._named(self.last) if self._has_updated else {}
 
     def _named(self, values: Tensor) -> dict[str, float]:

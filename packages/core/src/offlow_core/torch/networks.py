@@ -93,9 +93,9 @@ def frozen_copy(network: Network) -> Network:
 
 
 def constant_view(network: Network) -> Network:
-    """The same network without gradients: its parameters are those of the other one, at any time."""
+    """The same network without gradients: its parameters and buffers are those of the other one, at any time."""
     shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
-    return copy.deepcopy(network, shared)
+    return copy.deepcopy(network, shared | {id(buffer): buffer for buffer in network.buffers()})
 
 
 @torch.no_grad()

@@ -26,16 +26,25 @@ class OnlinePhase(Phase):
 
     The first `random_steps` actions are drawn from the action space; updates begin with step `first_update`, counted
     from 1 in this phase. `begin` prepares the agent at the start, and again whenever a saved state continues here.
-    Only a phase without steps may lack an environment.
+    `samples_last` is for the ring: see `Replay`. Only a phase without steps may lack an environment.
     """
 
     make_environment: Callable[[], gymnasium.Env] | None
     buffer_size: int
+    samples_last: bool = False
     random_steps: int = 0
     first_update: int = 1
     updates_per_step: int = 1
     rewards: Callable[[np.ndarray], np.ndarray] = UNCHANGED
     begin: Callable[[Any], None] = field(default=lambda agent: None)
+
+    def capacity(self, offline: int) -> int:
+        """Of the ring of a dataset with so many transitions."""
+        return max(self.buffer_size, offline + 1)
+
+    def most_sampled(self, offline: int) -> int:
+        """How many transitions of that ring can be drawn from when it is full."""
+        return self.capacity(offline) - (0 if self.samples_last else 1)
 
     def open(
         self, member: Member, train: DeviceTransitions, sampler: Sampler | ChunkSampler, batch_size: int
@@ -56,7 +65,8 @@ class OnlineStage:
         batch_size: int,
     ):
         self._phase, self._member = phase, member
-        self._replay = Replay.over(train, max(phase.buffer_size, len(train) + 1), phase.steps)
+        capacity = phase.capacity(len(train))
+        self._replay = Replay.over(train, capacity, phase.steps, samples_last=phase.samples_last)
         self._interaction = Interaction(phase.make_environment, [member.seed], phase.rewards)
         self._queue = ActionQueue()
         phase.begin(member.agent)

@@ -15,18 +15,19 @@ class Replay:
     """A ring of transitions that online ones are written into; where it is written to is counted on the device.
 
     Slots are filled from the dataset on, then from the first one again, so that the oldest offline transitions are
-    overwritten first. Once it has been full, all but its last slot can be sampled: `size` stays at capacity - 1, as in
-    the buffer of Q-chunking (arXiv 2507.07969). Consecutive slots are what chunks are made of, so some straddle the
-    place that is written to.
+    overwritten first. Without `samples_last` all but the last slot of a full ring can be sampled: `size` stays at
+    capacity - 1, as in the buffer of Q-chunking (arXiv 2507.07969). Consecutive slots are what chunks are made of, so
+    some straddle the place that is written to.
     """
 
-    def __init__(self, transitions: DeviceTransitions, offline: int, first_row: int):
+    def __init__(self, transitions: DeviceTransitions, offline: int, first_row: int, *, samples_last: bool = False):
         """`transitions` with room behind the first `offline` of them, and for their observations from `first_row` on.
 
         Every online transition owns two rows there, which are reused when its slot is.
         """
         self.transitions = transitions
         self._offline, self._first_row = offline, first_row
+        self._most = len(transitions) - (0 if samples_last else 1)
         self._row_pairs = (len(transitions.observations) - first_row) // 2
         device = transitions.rows.device
         self.inserted = torch.zeros((), dtype=torch.int64, device=device)
@@ -34,7 +35,7 @@ class Replay:
         """How many of the first slots can be sampled, a number on the device."""
 
     @classmethod
-    def over(cls, data: DeviceTransitions, capacity: int, online_steps: int) -> "Replay":
+    def over(cls, data: DeviceTransitions, capacity: int, online_steps: int, *, samples_last: bool = False) -> "Replay":
         """A ring that begins with a dataset, which may be empty, no longer than it can ever get.
 
         ValueError if nothing else would fit, or a full ring would have nothing to sample.
@@ -49,7 +50,7 @@ class Replay:
         rows = len(data.observations)
         arrays = {name: extended(values, slots) for name, values in vars(data).items() if name != "observations"}
         observations = extended(data.observations, rows + 2 * min(online_steps, slots))
-        return cls(DeviceTransitions(observations, **arrays), len(data), rows)
+        return cls(DeviceTransitions(observations, **arrays), len(data), rows, samples_last=samples_last)
 
     @property
     def pointer(self) -> Tensor:
@@ -62,7 +63,7 @@ class Replay:
         number = self.inserted[None]
         self._write(number, {name: step[name][None] for name in PER_STEP})
         self.inserted.add_(1)
-        torch.maximum(self.size, self.pointer, out=self.size)
+        torch.clamp(self._offline + self.inserted, max=self._most, out=self.size)
 
     def _write(self, numbers: Tensor, steps: Batch) -> None:
         """Put the online transitions with these numbers, counted from 0, where they belong."""
@@ -94,4 +95,4 @@ class Replay:
         alive = torch.arange(inserted - len(arrays["actions"]), inserted, device=device)
         self._write(alive, {name: torch.tensor(arrays[name]).to(device) for name in PER_STEP})
         self.inserted.fill_(inserted)
-        self.size.fill_(min(self._offline + inserted, len(self.transitions) - 1))
+        self.size.fill_(min(self._offline + inserted, self._most))

@@ -34,6 +34,10 @@ class WholeData:
         """What the update with this number, counted from 1, is made on."""
         return self._transitions
 
+    def release(self) -> None:
+        """Give the memory back: nothing is drawn from here any more."""
+        self._transitions = _emptied(self._transitions)
+
     def close(self) -> None:
         """End what goes on in the background."""
 
@@ -85,6 +89,11 @@ class ShardedData:
             **{name: values[: self._lengths[name]] for name, values in vars(self._buffers).items()}
         )
 
+    def release(self) -> None:
+        """See `WholeData`."""
+        self._reader.close()
+        self._buffers = _emptied(self._buffers)
+
     def close(self) -> None:
         """End what goes on in the background."""
         self._reader.close()
@@ -113,6 +122,10 @@ def training_data(
     if isinstance(dataset, ShardedDataset):
         return ShardedData(dataset, sampler, batch_size, device, last_update)
     return WholeData(dataset, sampler, batch_size, device)
+
+
+def _emptied(data: DeviceTransitions) -> DeviceTransitions:
+    return DeviceTransitions(**{name: values[:0].clone() for name, values in vars(data).items()})
 
 
 def _room_for(transitions: Transitions, rows: int, device: torch.device) -> DeviceTransitions:

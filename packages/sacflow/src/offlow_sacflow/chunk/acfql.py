@@ -5,10 +5,10 @@ from torch import Tensor
 
 from offlow_core.torch.device_data import Batch
 from offlow_core.torch.learner import Metrics
-from offlow_sacflow.chunk.agent import ChunkAgent, flat_dim
+from offlow_sacflow.chunk.agent import ChunkAgent
 from offlow_sacflow.chunk.config import AcfqlConfig
 from offlow_sacflow.chunk.losses import Loss, acfql_loss
-from offlow_sacflow.chunk.networks import OneStepActor, imitating_flow
+from offlow_sacflow.chunk.networks import MlpField, OneStepActor, imitating_flow
 from offlow_sacflow.chunk.noise import AcfqlNoise, draw_acfql_noise
 from offlow_sacflow.chunk.sampling import best_of_candidates
 
@@ -20,22 +20,10 @@ class Acfql(ChunkAgent[AcfqlConfig]):
     checkpoints hold it.
     """
 
-    loss_names = ("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss")
-
-    def __init__(
-        self,
-        config: AcfqlConfig,
-        observation_dim: int,
-        action_dim: int,
-        *,
-        seed: int,
-        device: torch.device,
-        compiled: bool = False,
-    ):
-        sizes = observation_dim, flat_dim(config, action_dim)
-        self.flow, self.actor = imitating_flow(config, *sizes), OneStepActor(config, *sizes)
-        actors = {"flow": self.flow, "actor": self.actor}
-        super().__init__(config, observation_dim, action_dim, actors, seed=seed, device=device, compiled=compiled)
+    def _make_actors(self, observation_dim: int) -> dict[str, MlpField | OneStepActor]:
+        self.flow = imitating_flow(self.config, observation_dim, self.flat_dim)
+        self.actor = OneStepActor(self.config, observation_dim, self.flat_dim)
+        return {"flow": self.flow, "actor": self.actor}
 
     @property
     def _candidates(self) -> int | None:

@@ -1,5 +1,6 @@
 """What the agents with chunks share: critics, their targets, and one optimizer for critics and actors alike."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -28,7 +29,7 @@ Config = TypeVar("Config", bound=ChunkConfig)
 class ChunkAgent(TorchAgent, ABC, Generic[Config]):
     """One seed; its networks are updated in place."""
 
-    loss_names: Sequence[str]
+    loss_names: Sequence[str] = ("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss")
     """Metrics of the actor's losses; those that an update does not compute are 0 in it, as in the official logs."""
 
     def __init__(
@@ -36,17 +37,15 @@ class ChunkAgent(TorchAgent, ABC, Generic[Config]):
         config: Config,
         observation_dim: int,
         action_dim: int,
-        actors: Mapping[str, Field | OneStepActor],
         *,
         seed: int,
         device: torch.device,
-        compiled: bool,
+        compiled: bool = False,
     ):
-        """`actors` for flat actions, which are initialised here."""
         self.config, self.device = config, device
         self.action_shape = (config.horizon_length, action_dim) if config.action_chunking else (action_dim,)
-        self.flat_dim = flat_dim(config, action_dim)
-        critic = ChunkCritic(config, observation_dim, self.flat_dim)
+        self.flat_dim = math.prod(self.action_shape)
+        critic, actors = ChunkCritic(config, observation_dim, self.flat_dim), self._make_actors(observation_dim)
         self.networks = nn.ModuleDict({"critic": critic, **actors})
         generator = make_generator(seed, "init", torch.device("cpu"))  # equal networks on every device
         for network in (critic, *actors.values()):
@@ -56,6 +55,10 @@ class ChunkAgent(TorchAgent, ABC, Generic[Config]):
         self._parameters = list(self.networks.parameters())
         self._adam = ClippedAdam(self._parameters, config.lr, weight_decay=config.weight_decay)
         self._compiled = cache(partial(compiled_if, compiled))
+
+    @abstractmethod
+    def _make_actors(self, observation_dim: int) -> Mapping[str, Field | OneStepActor]:
+        """The networks beside the critics, for flat actions, by name; the constructor initialises them."""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -100,11 +103,6 @@ class ChunkAgent(TorchAgent, ABC, Generic[Config]):
     @abstractmethod
     def act(self, observations: Tensor, draws: Tensor) -> Tensor:
         """Flat actions for observations [B, S] from standard normal draws [B, *noise_shape]."""
-
-
-def flat_dim(config: ChunkConfig, action_dim: int) -> int:
-    """Size of what an actor decides on at once."""
-    return action_dim * (config.horizon_length if config.action_chunking else 1)
 
 
 def gradient_metrics(gradients: list[Tensor]) -> Metrics:

@@ -1,5 +1,6 @@
-"""Options of the agents that learn offline, then online. Names and defaults are those of the official scripts."""
+"""Options of the agents that learn offline, then online. Names and defaults are those of the official agents."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -127,7 +128,10 @@ class SacFlowConfig(ChunkConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         _refuse_best_of_n(self)
-        check_positive(self, "inference_noise_std", "online_noise_std", "sac_alpha", "alpha_lr")
+        check_positive(self, "inference_noise_std", "online_noise_std", "alpha_lr")
+        lowest = "above 0 with autotune_alpha" if self.autotune_alpha else "at least 0"
+        check(self, "sac_alpha", lambda value: value > 0 or (value == 0 and not self.autotune_alpha), lowest)
+        check(self, "target_entropy", math.isfinite, "a finite number")
         check(self, "denoising_steps", lambda value: value >= 1, "at least 1")
         check(self, "online_alpha", lambda value: value >= 0, "at least 0")
 

@@ -12,11 +12,12 @@ from offlow_sacflow.chunk.losses import entropy_loss
 
 
 class EntropyWeight:
-    """A positive number, whose logarithm has an optimizer of its own if it is learned."""
+    """A number whose logarithm has an optimizer of its own if it is learned; only one that is not can be 0."""
 
     def __init__(self, config: SacFlowConfig, device: torch.device):
         self._config = config
-        self.log = nn.Parameter(torch.tensor(math.log(config.sac_alpha), device=device))
+        log = math.log(config.sac_alpha) if config.sac_alpha > 0 else -math.inf
+        self.log = nn.Parameter(torch.tensor(log, device=device))
         self._adam = ClippedAdam([self.log], config.alpha_lr) if config.autotune_alpha else None
 
     @property

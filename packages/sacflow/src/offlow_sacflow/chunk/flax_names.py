@@ -19,6 +19,7 @@ from offlow_sacflow.flax_parameters import (
     Table,
     dense,
     from_flax,
+    numbers_of,
     scale_and_bias,
     stacked_dense,
     to_flax,
@@ -29,7 +30,7 @@ from offlow_sacflow.flax_parameters import (
 def load_official(agent: ChunkAgent, params: Mapping[str, np.ndarray]) -> None:
     """Fill all networks, and the weight of the entropy, from official leaves by path.
 
-    FlaxParametersError says which leaves are missing or unknown.
+    FlaxParametersError says which leaves are missing, unknown, of another size, or no usable numbers.
     """
     modules, weight = _modules(agent), _entropy_weight(agent)
     expected = [*(f"{module}/" for module in modules.values()), *weight]
@@ -40,28 +41,28 @@ def load_official(agent: ChunkAgent, params: Mapping[str, np.ndarray]) -> None:
             f"unknown {unknown[:5]}; check which agent wrote them"
         )
     for network, module in modules.items():
-        leaves = FlaxArrays(part_of(params, f"{module}/"))
-        load_arrays(network.state_dict(), from_flax(_table(network), leaves))
-    load_arrays(weight, {name: np.asarray(params[name], np.float32) for name in weight})
+        leaves, state = FlaxArrays.of(params, f"{module}/"), network.state_dict()
+        load_arrays(state, from_flax(_table(network), leaves, to_arrays(state)))
+    load_arrays(weight, {name: numbers_of(name, params[name], ()) for name in weight})
 
 
-def official_params(agent: ChunkAgent, idle: Arrays | None = None) -> Arrays:
-    """All official leaves by path; those without effect from `idle`, which may be what was loaded, else zeros."""
+def official_params(agent: ChunkAgent) -> Arrays:
+    """All official leaves by path; those without effect are zeros."""
     states = {network: to_arrays(network.state_dict()) for network in _modules(agent)}
-    return _official(agent, states, idle or {}) | to_arrays(_entropy_weight(agent))
+    return _official(agent, states) | to_arrays(_entropy_weight(agent))
 
 
 def official_gradients(agent: ChunkAgent, gradients: Mapping[str, Tensor]) -> Arrays:
     """Gradients of the agent, by official path; leaves without effect have zeros."""
     arrays = to_arrays(gradients)
-    return _official(agent, {net: part_of(arrays, f"{name}.") for name, net in agent.networks.items()}, {})
+    return _official(agent, {net: part_of(arrays, f"{name}.") for name, net in agent.networks.items()})
 
 
-def _official(agent: ChunkAgent, states: Mapping[nn.Module, Arrays], idle: Arrays) -> Arrays:
+def _official(agent: ChunkAgent, states: Mapping[nn.Module, Arrays]) -> Arrays:
     modules, found = _modules(agent), {}
     for network, state in states.items():
         module = modules[network]
-        leaves = to_flax(_table(network), state, part_of(idle, f"{module}/"))
+        leaves = to_flax(_table(network), state)
         found |= {f"{module}/{path}": array for path, array in leaves.params.items()}
     return found
 
@@ -70,19 +71,20 @@ def _modules(agent: ChunkAgent) -> dict[nn.Module, str]:
     """The official names of our networks."""
     is_transformer = isinstance(agent.config, ChunkFlowTConfig)
     names = {
-        "critic": "modules_critic",
-        "flow": "modules_actor_bc_flow",
-        "actor": "modules_actor_onestep_flow",
-        "field": "modules_actor_transformer" if is_transformer else "modules_actor_onestep_flow",
+        "critic": "critic",
+        "flow": "actor_bc_flow",
+        "actor": "actor_onestep_flow",
+        "field": "actor_transformer" if is_transformer else "actor_onestep_flow",
     }
-    trained = {network: names[name] for name, network in agent.networks.items()}
-    return trained | {agent.critics.target: "modules_target_critic"}
+    found = {network: names[name] for name, network in agent.networks.items()}
+    found[agent.critics.target] = "target_critic"
+    return {network: f"params/modules_{name}" for network, name in found.items()}
 
 
 def _entropy_weight(agent: ChunkAgent) -> dict[str, Tensor]:
     """Its logarithm, where it is learned."""
     learned = isinstance(agent, ChunkSacFlow) and agent.config.autotune_alpha
-    return {"alpha/log_ent_coef": agent.entropy_weight.log} if learned else {}
+    return {"params/alpha/log_ent_coef": agent.entropy_weight.log} if learned else {}
 
 
 def _table(network: nn.Module) -> Table:

@@ -142,7 +142,7 @@ def sac_imitation_loss(
     """The field imitates; the critics learn the soft value of its rollouts."""
     critic_loss, parts = _sac_critic_loss(critics, field, entropy_weight, batch, noise, config)
     bc_loss = cloning_loss(field, batch, noise.cloning, config)
-    no_rollout = torch.zeros_like(bc_loss)  # of the actor: the entropy's weight is not to move
+    no_rollout = torch.zeros_like(bc_loss)  # of the actor: its entropy counts as 0 for what tunes the entropy's weight
     return _joint(critic_loss, bc_loss, parts, bc_flow_loss=bc_loss, actor_entropy=no_rollout)
 
 

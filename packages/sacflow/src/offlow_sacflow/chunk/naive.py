@@ -4,7 +4,6 @@ import torch
 from torch import Tensor
 
 from offlow_core.torch.device_data import Batch
-from offlow_sacflow.chunk.agent import flat_dim
 from offlow_sacflow.chunk.config import ChunkNaiveConfig
 from offlow_sacflow.chunk.losses import Loss, naive_imitation_loss, naive_online_loss
 from offlow_sacflow.chunk.networks import MlpField, imitating_flow
@@ -19,22 +18,10 @@ class ChunkNaive(TwoUpdatesAgent[ChunkNaiveConfig]):
     Online the first has no gradient; what momentum it has still moves it.
     """
 
-    loss_names = ("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss")
-
-    def __init__(
-        self,
-        config: ChunkNaiveConfig,
-        observation_dim: int,
-        action_dim: int,
-        *,
-        seed: int,
-        device: torch.device,
-        compiled: bool = False,
-    ):
-        sizes = observation_dim, flat_dim(config, action_dim)
-        self.flow, self.actor = imitating_flow(config, *sizes), MlpField(config, *sizes)
-        actors = {"flow": self.flow, "actor": self.actor}
-        super().__init__(config, observation_dim, action_dim, actors, seed=seed, device=device, compiled=compiled)
+    def _make_actors(self, observation_dim: int) -> dict[str, MlpField]:
+        self.flow = imitating_flow(self.config, observation_dim, self.flat_dim)
+        self.actor = MlpField(self.config, observation_dim, self.flat_dim)
+        return {"flow": self.flow, "actor": self.actor}
 
     def draw_imitation_noise(self, generator: torch.Generator) -> AcfqlNoise:
         """Fresh draws for `imitation_update`."""

@@ -10,10 +10,10 @@ from torch.nn import functional
 from offlow_core.torch.networks import Mlp, init_lecun_normal, init_xavier_uniform
 from offlow_core.torch.time_features import time_features
 from offlow_sacflow.chunk.config import AcfqlConfig, ChunkConfig, ChunkFlowGConfig, ChunkFlowTConfig
-from offlow_sacflow.normalisation import RowNorm
-from offlow_sacflow.transformer import Context, TokenDecoder
+from offlow_sacflow.gate import open_gate
+from offlow_sacflow.normalisation import FLAX_EPS, RowNorm
+from offlow_sacflow.transformer import TokenContext, TokenDecoder
 
-NORM_EPS = 1e-6
 gelu = partial(functional.gelu, approximate="tanh")
 
 
@@ -28,7 +28,7 @@ class ChunkCritic(nn.Module):
             1,
             gelu,
             members=config.num_qs,
-            norm_eps=NORM_EPS if config.layer_norm else None,
+            norm_eps=FLAX_EPS if config.layer_norm else None,
         )
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class OneStepActor(nn.Module):
         init_xavier_uniform(self, generator)
 
 
-class Moment(NamedTuple):
+class MlpContext(NamedTuple):
     """What stays the same along a rollout: observations [B, S], and features of the K times, [K, T] or [K, B, T]."""
 
     observations: Tensor
@@ -79,20 +79,20 @@ class MlpField(nn.Module):
         self.mlp = _actor_mlp(config, self.inputs, action_dim)
         self._fourier_dim = fourier_dim
 
-    def context(self, observations: Tensor, times: Tensor) -> Moment:
+    def context(self, observations: Tensor, times: Tensor) -> MlpContext:
         """For observations [B, S] and the times of K steps, shared [K, 1] or each row's own [K, B, 1]."""
         features = (
             times
             if self._fourier_dim is None
             else time_features(times.squeeze(-1), self._fourier_dim, cosines_first=True)
         )
-        return Moment(observations, features)
+        return MlpContext(observations, features)
 
-    def forward(self, x: Tensor, step: int, context: Moment) -> Tensor:
+    def forward(self, x: Tensor, step: int, context: MlpContext) -> Tensor:
         """[B, A] -> [B, A]."""
         return self.mlp(self._join(x, step, context))
 
-    def _join(self, x: Tensor, step: int, context: Moment) -> Tensor:
+    def _join(self, x: Tensor, step: int, context: MlpContext) -> Tensor:
         times = context.times[step]
         return torch.cat([context.observations, x, times.expand(*x.shape[:-1], times.shape[-1])], -1)
 
@@ -102,27 +102,23 @@ class MlpField(nn.Module):
 
 
 class GatedField(MlpField):
-    """Flow-G: z (v - x), z being what a gate lets through; it starts open at 0.9933."""
-
-    OPEN = 5.0
+    """Flow-G: z (v - x), z being what a gate lets through."""
 
     def __init__(self, config: ChunkFlowGConfig, observation_dim: int, action_dim: int):
         super().__init__(config, observation_dim, action_dim)
         self.gate = Mlp(self.inputs, [config.gate_hidden], action_dim, functional.silu)
 
-    def forward(self, x: Tensor, step: int, context: Moment) -> Tensor:
+    def forward(self, x: Tensor, step: int, context: MlpContext) -> Tensor:
         """[B, A] -> [B, A]."""
         inputs = self._join(x, step, context)
         return torch.sigmoid(self.gate(inputs)) * (self.mlp(inputs) - x)
 
-    @torch.no_grad()
     def init(self, generator: torch.Generator) -> None:
         """Fill the weights."""
         init_xavier_uniform(self.mlp, generator)
         first, last = self.gate.layers
         init_lecun_normal(first, generator)
-        last.weight.zero_()
-        last.bias.fill_(self.OPEN)
+        open_gate(last.weight, last.bias)
 
 
 class TokenField(nn.Module):
@@ -131,14 +127,14 @@ class TokenField(nn.Module):
     def __init__(self, config: ChunkFlowTConfig, observation_dim: int, action_dim: int):
         super().__init__()
         self.width, layers = config.transformer_d_model, config.transformer_n_layers
-        self.decoder = TokenDecoder(observation_dim, action_dim, self.width, layers, config.denoising_steps, RowNorm)
+        self.decoder = TokenDecoder(observation_dim, action_dim, self.width, layers, RowNorm)
         self.velocity = nn.utils.skip_init(nn.Linear, self.width, action_dim)
 
-    def context(self, observations: Tensor, times: Tensor) -> Context:
+    def context(self, observations: Tensor, times: Tensor) -> TokenContext:
         """For observations [B, S] and the times of K steps, shared [K, 1] or each row's own [K, B, 1]."""
         return self.decoder.context(observations, times)
 
-    def forward(self, x: Tensor, step: int, context: Context) -> Tensor:
+    def forward(self, x: Tensor, step: int, context: TokenContext) -> Tensor:
         """[B, A] -> [B, A]."""
         return self.velocity(self.decoder(x, step, context))
 
@@ -156,11 +152,6 @@ def imitating_flow(config: AcfqlConfig, observation_dim: int, action_dim: int) -
     return MlpField(config, observation_dim, action_dim, fourier_dim)
 
 
-def step_times(steps: int, like: Tensor) -> Tensor:
-    """Times i / K of the steps of a rollout that all rows share, [K, 1]."""
-    return torch.arange(steps, device=like.device, dtype=like.dtype)[:, None] / steps
-
-
 def _actor_mlp(config: AcfqlConfig | ChunkFlowGConfig, inputs: int, outputs: int) -> Mlp:
-    norm_eps = NORM_EPS if config.actor_layer_norm else None
+    norm_eps = FLAX_EPS if config.actor_layer_norm else None
     return Mlp(inputs, config.actor_hidden_dims, outputs, gelu, norm_eps=norm_eps)

@@ -1,16 +1,17 @@
 """SAC Flow from data, with a transformer or a gate (arXiv 2509.25756): one velocity field that imitates and climbs."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from offlow_core.torch.device_data import Batch
 from offlow_core.torch.learner import Metrics
 from offlow_core.torch.state_arrays import joined
-from offlow_sacflow.chunk.agent import flat_dim
 from offlow_sacflow.chunk.config import ChunkFlowGConfig, ChunkFlowTConfig
 from offlow_sacflow.chunk.entropy_weight import EntropyWeight
 from offlow_sacflow.chunk.losses import Loss, Parts, sac_imitation_loss, sac_online_loss
-from offlow_sacflow.chunk.networks import GatedField, TokenField
+from offlow_sacflow.chunk.networks import Field, GatedField, TokenField
 from offlow_sacflow.chunk.noise import SacImitationNoise, SacOnlineNoise, draw_cloning_noise, draw_rollouts, fixed_steps
 from offlow_sacflow.chunk.sampling import noisy_rollout
 from offlow_sacflow.chunk.two_updates import TwoUpdatesAgent
@@ -21,27 +22,20 @@ class ChunkSacFlow(TwoUpdatesAgent[ChunkFlowTConfig | ChunkFlowGConfig]):
     """SAC Flow-T or SAC Flow-G, as the configuration says."""
 
     loss_names = (
-        *("actor/actor_loss", "actor/bc_flow_loss", "actor/distill_loss", "actor/q_loss", "actor/actor_entropy"),
-        *("alpha/alpha_loss", "alpha/alpha_value"),
+        *TwoUpdatesAgent.loss_names,
+        *("actor/q_loss", "actor/actor_entropy", "alpha/alpha_loss", "alpha/alpha_value"),
     )
 
-    def __init__(
-        self,
-        config: ChunkFlowTConfig | ChunkFlowGConfig,
-        observation_dim: int,
-        action_dim: int,
-        *,
-        seed: int,
-        device: torch.device,
-        compiled: bool = False,
-    ):
-        sizes = observation_dim, flat_dim(config, action_dim)
-        self.field = TokenField(config, *sizes) if isinstance(config, ChunkFlowTConfig) else GatedField(config, *sizes)
-        actors = {"field": self.field}
-        super().__init__(config, observation_dim, action_dim, actors, seed=seed, device=device, compiled=compiled)
-        self.entropy_weight = EntropyWeight(config, device)
-        self._fixed_training = self._fixed_steps(config.batch_size, self.flat_dim)
+    def __init__(self, *arguments: Any, device: torch.device, **named: Any):
+        super().__init__(*arguments, device=device, **named)
+        self.entropy_weight = EntropyWeight(self.config, device)
+        self._fixed_training = self._fixed_steps(self.config.batch_size, self.flat_dim)
         self._fixed_acting = self._fixed_steps(self.flat_dim)
+
+    def _make_actors(self, observation_dim: int) -> dict[str, Field]:
+        config, sizes = self.config, (observation_dim, self.flat_dim)
+        self.field = TokenField(config, *sizes) if isinstance(config, ChunkFlowTConfig) else GatedField(config, *sizes)
+        return {"field": self.field}
 
     def _fixed_steps(self, *shape: int) -> Tensor | None:
         """The noise of all steps of a rollout, where it is the same in all of them."""
@@ -73,7 +67,10 @@ class ChunkSacFlow(TwoUpdatesAgent[ChunkFlowTConfig | ChunkFlowGConfig]):
         return self._evaluate(sac_online_loss, self.critics, self.field, *weights, batch, noise)
 
     def _minimise(self, loss: Tensor, parts: Parts) -> Metrics:
-        """A step of the entropy's weight besides, whose gradient in an imitating update is 0."""
+        """A step of the entropy's weight besides; an imitating update counts an entropy of 0.
+
+        With a target of 0 its gradient is 0 then, too, and what is left is the momentum of Adam.
+        """
         metrics = super()._minimise(loss, parts)
         self.entropy_weight.step(metrics["alpha/alpha_loss"])
         return metrics

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from offlow_sacflow.chunk.networks import ChunkCritic, Field, step_times
-from offlow_sacflow.rollout import RolloutNoise, euler_path, noisy_path, squash
+from offlow_sacflow.chunk.networks import ChunkCritic, Field
+from offlow_sacflow.rollout import RolloutNoise, euler_path, noisy_path, squash, step_times
 
 
 class Draw(NamedTuple):

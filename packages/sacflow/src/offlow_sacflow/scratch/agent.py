@@ -40,6 +40,7 @@ class SacFlow:
         device: torch.device,
         compiled: bool = False,
     ):
+        """`action_range` on the device, too."""
         self.config, self._action_dim = config, len(action_range.scale)
         generator = make_generator(seed, "init", torch.device("cpu"))  # equal networks on every device
         self.actor = make_velocity_network(config, observation_dim, self._action_dim, generator).to(device)
@@ -47,9 +48,12 @@ class SacFlow:
         init_lecun_normal(self.critic, generator)
         self.critic.to(device)
         self.critic_target = None if config.crossq_style else frozen_copy(self.critic)
-        self.flow_policy = FlowPolicy(self.actor, ActionRange(*(bound.to(device) for bound in action_range)))
-        self.log_alpha = nn.Parameter(torch.tensor(math.log(config.alpha), device=device))
-        self.actor_parameters = _trained(self.actor)
+        self.flow_policy = FlowPolicy(self.actor, action_range)
+        log_alpha = math.log(config.alpha) if config.alpha > 0 else -math.inf
+        self.log_alpha = nn.Parameter(torch.tensor(log_alpha, device=device))
+        if isinstance(self.actor, FlowT) and self.actor.config.freeze_null_params:
+            self.actor.freeze_null_parameters()
+        self.actor_parameters = [parameter for parameter in self.actor.parameters() if parameter.requires_grad]
         betas = (config.adam_b1, 0.999)
         self._actor_adam = ClippedAdam(self.actor_parameters, config.policy_lr, betas=betas)
         self._critic_adam = ClippedAdam(list(self.critic.parameters()), config.q_lr, betas=betas)
@@ -186,11 +190,3 @@ def critic_metrics(parts: Parts) -> Metrics:
         "critic/next_value_mean": parts["next_values"].mean(),
         "critic/target_mean": parts["target"].mean(),
     }
-
-
-def _trained(actor: nn.Module) -> list[nn.Parameter]:
-    """The policy's parameters that its optimizer moves."""
-    if isinstance(actor, FlowT) and actor.config.freeze_null_params:
-        for parameter in actor.null_parameters():
-            parameter.requires_grad_(False)
-    return [parameter for parameter in actor.parameters() if parameter.requires_grad]

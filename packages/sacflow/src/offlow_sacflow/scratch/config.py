@@ -1,5 +1,6 @@
 """Hyperparameters of SAC Flow from scratch. Defaults and names are those of the official scripts, one per policy."""
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -62,13 +63,17 @@ class ScratchConfig:
         check_choices(self)
         for name in ("denoising_steps", "batch_size", "policy_delay", "n_critics", "q_hidden"):
             check(self, name, lambda value: value >= 1, "at least 1")
-        check_positive(self, "policy_lr", "q_lr", "alpha", "batch_norm_eps", "tau")
+        check_positive(self, "policy_lr", "q_lr", "batch_norm_eps", "tau")
+        lowest = "above 0 with autotune" if self.autotune else "at least 0"
+        check(self, "alpha", lambda value: value > 0 or (value == 0 and not self.autotune), lowest)
         for name in ("gamma", "tau", "batch_norm_momentum"):
             check(self, name, lambda value: 0 <= value <= 1, "between 0 and 1")
         check(self, "adam_b1", lambda value: 0 <= value < 1, "at least 0 and below 1")
         check(self, "batch_norm_r_max", lambda value: value >= 1, "at least 1")
         for name in ("batch_norm_d_max", "batch_norm_warmup_steps"):
             check(self, name, lambda value: value >= 0, "at least 0")
+        for name in ("target_entropy", "log_std_min", "log_std_max"):
+            check(self, name, math.isfinite, "a finite number")
         if self.log_std_max <= self.log_std_min:
             raise OptionError(f"log_std_max must be above log_std_min, got {self.log_std_max} and {self.log_std_min}")
 

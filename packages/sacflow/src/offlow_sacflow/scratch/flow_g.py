@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from offlow_core.torch.networks import Mlp
 from offlow_core.torch.time_features import time_features
+from offlow_sacflow.gate import open_gate
 from offlow_sacflow.normalisation import Statistics
 from offlow_sacflow.rollout import NoisyVelocity
 from offlow_sacflow.scratch.batch_renorm import input_norm
@@ -17,8 +18,6 @@ from offlow_sacflow.scratch.velocity import bounded
 
 GATE, CANDIDATE = 0, 1
 """Members of the network that both are computed by."""
-OPEN_GATE = 5.0
-"""Logit of the gate at the start, which leaves 0.7 % of the difference."""
 
 
 class _Context(NamedTuple):
@@ -47,12 +46,10 @@ class FlowG(nn.Module):
         self.register_buffer("_time_features", time_features(times, time_dim), persistent=False)
         self._split = [inputs, time_dim]
 
-    @torch.no_grad()
     def open_gate(self) -> None:
         """Start with a gate that is nearly open, whatever its input."""
         last = self.gate_and_candidate.layers[-1]
-        last.weight[GATE].zero_()
-        last.bias[GATE].fill_(OPEN_GATE)
+        open_gate(last.weight[GATE], last.bias[GATE])
 
     def field(self, observations: Tensor, statistics: Statistics | None = None) -> NoisyVelocity:
         """The field for observations [B, S]; in train mode where there are statistics."""
