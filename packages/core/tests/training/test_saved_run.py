@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from fake_program import VARIANTS
 
+from offlow_core import extras
 from offlow_core.command import main as offlow
+from offlow_core.option_checks import OptionError
 from offlow_core.training import algorithms, saved_run
 from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
@@ -166,3 +168,10 @@ def test_a_damaged_run_does_not_keep_others_from_being_evaluated(trained, tmp_pa
     told = capsys.readouterr()
     assert f"{trained}: policy after step 10" in told.out
     assert str(broken) in told.err
+
+
+def test_films_without_their_extra_are_refused_before_anything_is_played(trained, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    monkeypatch.setattr(saved_run, "Evaluator", None)
+    with pytest.raises(OptionError, match="need the extra `video`"):
+        evaluate(trained, "--video_episodes=1")

@@ -72,6 +72,6 @@ assert "tensorboardX" not in sys.modules
 
 
 def test_without_it_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("offlow_core.training.session.find_spec", lambda name: None)
+    monkeypatch.setattr("offlow_core.extras.find_spec", lambda name: None)
     with pytest.raises(Exception, match="need the extra `tensorboard`, which is not installed: uv run --extra"):
         require_extras(RunOptions(tensorboard=True))
