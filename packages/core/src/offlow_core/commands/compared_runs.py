@@ -1,7 +1,7 @@
 """What `offlow compare` and `offlow report` share: which runs, and how they are judged."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -24,7 +24,6 @@ from offlow_core.comparison.statistics import RESAMPLES
 from offlow_core.comparison.summary import Comparison
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import canonical_name
-from offlow_core.training.run_record import RunRecord
 from offlow_core.training.run_scores import LAST, LAST_K
 
 MOST_LINES = 10
@@ -62,7 +61,8 @@ def compared(options: ComparedRuns, title: str) -> Report:
     if not options.runs:
         raise OptionError("name runs to compare: run directories, or folders with some below them, such as runs")
     groups, damaged = collect(map(Source.parse, options.runs), progress=sys.stderr.isatty())
-    wanted = {name: [run for run in runs if _is_wanted(run, options)] for name, runs in groups.items()}
+    tasks = {name for pattern in options.tasks for name in (pattern, canonical_name(pattern))}
+    wanted = {name: [run for run in runs if _is_like(run.task, tasks)] for name, runs in groups.items()}
     newest, older = without_older_versions(wanted)
     mixes = "versions" in options.allow
     named = named_methods(wanted if mixes else newest)
@@ -85,8 +85,8 @@ def compared(options: ComparedRuns, title: str) -> Report:
     )
 
 
-def _is_wanted(run: RunRecord, options: ComparedRuns) -> bool:
-    return any(fnmatchcase(run.task, name) for pattern in options.tasks for name in (pattern, canonical_name(pattern)))
+def _is_like(task: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(task, pattern) for pattern in patterns)
 
 
 def _list(what: str, lines: Sequence[str]) -> None:

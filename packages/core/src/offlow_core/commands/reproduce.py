@@ -73,15 +73,14 @@ def run(options: Options, program: str, again: str) -> None:
     `again` is this command with its words.
     """
     try:
-        studies = find_studies(options.targets)
+        if options.list:
+            print(overview(find_studies(options.targets)))
+            return
+        tables = list({table.path: table for target in options.targets for table in find_tables(target)}.values())
     except SweepError as error:
         fail(program, str(error))
-    if options.list:
-        print(overview(studies))
-        return
     if not options.targets:
         fail(program, f"name a paper, a table or a study file; {program} --list shows papers and tables")
-    tables = list({table.path: table for target in options.targets for table in find_tables(target)}.values())
     jobs = expand_tables(tables, _selection(options))
     sweep = Sweep(jobs, options, options.out, extras=_extras(tables, options))
     if options.dry_run:

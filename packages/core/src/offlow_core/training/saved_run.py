@@ -108,7 +108,10 @@ def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algori
         episodes = evaluator.evaluate(policy, episodes=settings.episodes, seed=seed, progress=sys.stderr.isatty())
         means = summarise(episodes)
         result = _result(saved, settings, task.score.of_means(means))
-        path = _keep(run.path, result, episodes)
+        path = folder / f"{result.name}.csv"
+        path.unlink(missing_ok=True)  # an equal evaluation's
+        Table(path).append(result.step, [episode.row() for episode in episodes])
+        result.write(run.path)
         if settings.video_episodes > 0:
             film = folder / f"{result.name}.mp4"
             evaluator.record_video(policy, film, episodes=settings.video_episodes, seed=seed)
@@ -132,15 +135,6 @@ def _result(saved: SavedRun, settings: EvaluateOptions, score: float) -> SavedSc
         environment=settings.environment,
         score=score,
     )
-
-
-def _keep(run: Path, result: SavedScore, episodes: Sequence[EpisodeRecord]) -> Path:
-    """Each episode's record as a table, whose path is returned, and the score; both replace an equal evaluation's."""
-    path = make_folder(run) / f"{result.name}.csv"
-    path.unlink(missing_ok=True)
-    Table(path).append(result.step, [episode.row() for episode in episodes])
-    result.write(run)
-    return path
 
 
 def find_checkpoint(run: RunDirectory, step: int | None = None) -> Checkpoint:
