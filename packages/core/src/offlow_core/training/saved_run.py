@@ -3,12 +3,11 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from offlow_core import extras
-from offlow_core.evaluation import EpisodeRecord, Evaluator, Policy, summarise
+from offlow_core.evaluation import Evaluator, Policy, summarise
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
