@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 from torch import Tensor, nn
 from torch.nn import functional
 
+from offlow_core.torch.activations import gelu
 from offlow_core.torch.networks import Mlp
 from offlow_sacflow.normalisation import MakeNorm, Statistics
 
@@ -42,7 +43,7 @@ class DecoderLayer(nn.Module):
         after_self, after_cross, after_dense = self.norms
         token = after_self(token + self.self_attention(token), statistics)
         token = after_cross(token + seen, statistics)
-        hidden = functional.gelu(self.expand(token), approximate="tanh")
+        hidden = gelu(self.expand(token))
         return after_dense(token + self.contract(hidden), statistics)
 
 

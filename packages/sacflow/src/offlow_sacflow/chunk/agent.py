@@ -107,6 +107,6 @@ class ChunkAgent(TorchAgent, ABC, Generic[Config]):
 
 def gradient_metrics(gradients: list[Tensor]) -> Metrics:
     """The greatest and the least entry of all gradients, and the sum of their norms."""
-    least, greatest = torch.cat([gradient.flatten() for gradient in gradients]).aminmax()
+    least, greatest = (torch.stack(found) for found in zip(*map(torch.aminmax, gradients), strict=True))
     norms = torch.stack(torch._foreach_norm(gradients))
-    return {"grad/max": greatest, "grad/min": least, "grad/norm": norms.sum()}
+    return {"grad/max": greatest.amax(), "grad/min": least.amin(), "grad/norm": norms.sum()}

@@ -1,20 +1,18 @@
 """Critics of action chunks and the velocity fields that make them. A chunk is flat: its actions one after another."""
 
-from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from offlow_core.torch.activations import gelu
 from offlow_core.torch.networks import Mlp, init_lecun_normal, init_xavier_uniform
 from offlow_core.torch.time_features import time_features
 from offlow_sacflow.chunk.config import AcfqlConfig, ChunkConfig, ChunkFlowGConfig, ChunkFlowTConfig
 from offlow_sacflow.gate import open_gate
 from offlow_sacflow.normalisation import FLAX_EPS, RowNorm
 from offlow_sacflow.transformer import TokenContext, TokenDecoder
-
-gelu = partial(functional.gelu, approximate="tanh")
 
 
 class ChunkCritic(nn.Module):
