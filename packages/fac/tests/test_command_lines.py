@@ -85,7 +85,7 @@ class TestCommandLine(CommandBattery):
         ("--preset=paper --env_name=cube-triple-play-singletask-v0", "no published FAC settings for"),
         ("--preset=paper_online", "there is no preset 'paper_online' for fac"),
         ("--preset=papers", "there is no preset 'papers' for fac"),
-        ("--agent.num_critics=0", "num_critics must be above 0, got 0"),
+        ("--agent.num_critics=0", "num_critics must be above 0 and finite, got 0"),
         ("--agent.encoder=resnet", "invalid choice 'resnet' for argument '--agent.encoder'"),
         ("--online_steps=9 --agent.encoder=impala", "online_steps must be 0 with an image encoder"),
         ("--bc_steps=0", "bc_steps must be at least 1, or None, got 0"),
@@ -102,7 +102,7 @@ class TestCommandLine(CommandBattery):
 @pytest.mark.parametrize(
     ("config", "change", "message"),
     [
-        (FacConfig, {"flow_steps": 0}, "flow_steps must be above 0, got 0"),
+        (FacConfig, {"flow_steps": 0}, "flow_steps must be above 0 and finite, got 0"),
         (FacConfig, {"lr_bc": 0.0}, "lr_bc must be above 0"),
         (FacConfig, {"tau": 0.0}, "tau must be above 0 and at most 1, got 0.0"),
         (FacConfig, {"discount": 1.01}, "discount must be between 0 and 1, got 1.01"),

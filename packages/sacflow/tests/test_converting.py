@@ -148,9 +148,8 @@ def test_an_export_needs_a_folder_to_write_to(tmp_path, capsys):
     assert offlow_sacflow.main.main([*words, "--total_timesteps=1", "--eval_interval=0"]) == 0
     run = the_run_in(tmp_path / "runs")
     for target in (tmp_path / "absent" / "o.npz", tmp_path):
-        with pytest.raises(SystemExit, match=f"^sacflow export: {target} must be a file to write") as ended:
+        with pytest.raises(SystemExit, match=f"^sacflow export: {target} must be a file to write"):
             offlow_sacflow.main.main(["export", str(run.path), str(target)])
-        assert "Traceback" not in str(ended.value)
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
 
 

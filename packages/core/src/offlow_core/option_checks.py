@@ -1,5 +1,6 @@
 """Checks of option records: every wrong value is an `OptionError` that says what was expected and what came."""
 
+import math
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -19,9 +20,9 @@ def check(config: Any, name: str, accepts: Callable[[Any], bool], expected: str)
 
 
 def check_positive(config: Any, *names: str) -> None:
-    """Raise `OptionError` unless these fields are above 0."""
+    """Raise `OptionError` unless these fields are finite numbers above 0."""
     for name in names:
-        check(config, name, lambda value: value > 0, "above 0")
+        check(config, name, lambda value: 0 < value < math.inf, "above 0 and finite")
 
 
 def check_widths(config: Any, *names: str) -> None:

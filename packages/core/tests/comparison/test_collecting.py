@@ -213,7 +213,7 @@ def test_runs_of_an_older_version_are_left_out_unless_allowed(make_run, tmp_path
     records, _ = collect([Source(tmp_path)])
     kept, left_out = without_older_versions(records)
     assert [run.path for run in kept[None]] == [new]
-    reason = "made with offlow-fac 0.9.0; other runs in ogbench with offlow-fac 0.10.0 (--allow versions)"
+    reason = "made with offlow-fac 0.9.0; other runs in ogbench with offlow-fac 0.10.0"
     assert left_out == [LeftOut(old, reason)]
 
 
@@ -269,11 +269,46 @@ def test_an_evaluation_that_is_older_than_the_run_is_called_by_its_step(make_run
     assert read_run(path).selected == {rule.format("last checkpoint"): 30, rule.format("step 200"): 20}
 
 
-def test_a_damaged_later_evaluation_is_named(make_run, tmp_path):
+SAVED = {"policy": "policy", "step": 300, "episodes": 9, "seed": 0, "environment": None, "score": 50.0}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"rule": "x"', "damaged ("),
+        (
+            '{"rule": "x", "score": 1.0}',
+            "expected an object with policy, step, episodes, seed, environment, score, got",
+        ),
+        ("[]", "expected an object"),
+        (json.dumps(SAVED | {"policy": None}), "damaged: its policy is None"),
+        (json.dumps(SAVED | {"score": True}), "damaged: its score is True"),
+        (json.dumps(SAVED | {"score": float("nan")}), "damaged: its score is nan"),
+        (json.dumps(SAVED | {"environment": 3}), "damaged: its environment is 3"),
+    ],
+)
+def test_a_later_evaluation_that_is_damaged_costs_only_itself(make_run, tmp_path, text, reason):
     path = make_run()
     (path / "evaluations").mkdir()
-    (path / "evaluations" / "policy.json").write_text('{"rule": "x"')
-    assert reasons(tmp_path)[path.name].startswith("evaluations/policy.json is damaged (")
+    SavedScore(**SAVED).write(path)
+    bad = path / "evaluations" / "bad.json"
+    bad.write_text(text)
+    records, left_out = collect([Source(tmp_path)])
+    assert [item.path for item in left_out] == [bad]
+    assert left_out[0].reason.startswith(reason)
+    assert records[None][0].selected["offlow evaluate (policy, last checkpoint, 9 episodes, seed 0)"] == 50
+
+
+def test_evaluations_in_other_environments_have_files_of_their_own():
+    names = {SavedScore(**SAVED | {"environment": where}).name for where in ("m:make", "m_make", "m/make", None)}
+    assert len(names) == 4
+
+
+def test_a_named_folder_without_runs_is_refused(make_run, tmp_path):
+    make_run()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoRunsError, match=r"tuned=.*empty: there is no run directory"):
+        collect([Source(tmp_path / "runs"), Source(tmp_path / "empty", "tuned")])
 
 
 @pytest.mark.parametrize(

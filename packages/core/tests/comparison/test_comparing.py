@@ -48,6 +48,21 @@ class TestMethods:
         make_run("fac", seed=1, agent_options={"new": 0})
         assert list(compare(tmp_path).methods) == ["fac"]
 
+    def test_a_condition_that_a_version_did_not_tell_splits_a_method(self, make_run, tmp_path):
+        make_run("fac", seed=0, version="0.0.9")
+        make_run("fac", seed=1, semantics={"settling": "full"})
+        told = [f"fac (the task's settling={value})" for value in ("full", "not recorded")]
+        assert list(compare(tmp_path).methods) == told
+
+    def test_numbers_that_differ_in_their_last_digits_split_a_method(self, make_run, tmp_path):
+        for seed, alpha in enumerate((1000000.0, 1000001.0, 1000000)):
+            make_run("fac", seed=seed, agent_options={"alpha": alpha})
+        methods = compare(tmp_path).methods
+        assert {name: len(runs) for name, runs in methods.items()} == {
+            "fac (alpha=1000000)": 2,
+            "fac (alpha=1000001)": 1,
+        }
+
     def test_an_option_that_a_run_of_the_same_version_lacks_splits_a_method(self, make_run, tmp_path):
         make_run("fac", seed=0)
         make_run("fac", seed=1, agent_options={"new": 0})

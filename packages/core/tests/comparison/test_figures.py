@@ -102,8 +102,9 @@ def test_a_single_evaluation_is_a_dot(make_run, drawn):
 
 
 def test_names_are_drawn_as_they_are(make_run, tmp_path, drawn):
-    make_run()
+    make_run(task=r"own/$\frac$")
     found, _ = drawn(f"_$x$={tmp_path / 'runs'}")
+    assert found["ogbench-curves"].axes[0].get_title(loc="left") == r"own/$\frac$"
     (text,) = found["ogbench-curves"].legends[0].get_texts()
     label = found["ogbench-aggregates"].axes[0].get_yticklabels()[0]
     assert text.get_text() == label.get_text() == "_$x$"

@@ -51,7 +51,7 @@ def test_compare_in_other_formats(runs, capsys, kind):
     main(["compare", str(runs), "--format", kind])
     out = capsys.readouterr().out
     expected = {
-        "csv": f"task,method,rule,mean,std,seeds\n{ONE},fac,last,80.5,",
+        "csv": f"task,method,suite,rule,mean,std,seeds\n{ONE},fac,ogbench,last,80.5,",
         "latex": "\\toprule\ntask & fac & fql \\\\",
     }
     assert expected[kind] in out
@@ -104,12 +104,12 @@ def test_versions_that_were_allowed_to_differ_are_said(make_run, tmp_path, capsy
 
 
 def test_names_that_are_no_file_names_stay_in_the_folder_and_apart(make_run, tmp_path):
-    for task in ("own/a b", "own/a_b"):
+    for task in ("own/a b", "own/a_b", "own/a_b-2"):
         make_run("fac", task, semantics={"suite": "../../escaped"})
     main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "deep" / "er" / "out")])
     assert {path.name for path in tmp_path.iterdir()} == {"runs", "deep"}
     names = {path.name for path in (tmp_path / "deep" / "er" / "out" / "tables").iterdir()}
-    assert names >= {"task-own_a_b.csv", "task-own_a_b-2.csv", ".._.._escaped-scores.csv"}
+    assert names >= {"task-own_a_b.csv", "task-own_a_b-2.csv", "task-own_a_b-2-2.csv", ".._.._escaped-scores.csv"}
 
 
 def test_a_task_may_be_named_without_its_default_number(runs, capsys):

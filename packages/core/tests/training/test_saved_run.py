@@ -15,7 +15,7 @@ from offlow_core.training.algorithms import Algorithm
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.run_directory import RunDirectory, RunDirectoryError
 from offlow_core.training.run_record import read_run
-from offlow_core.training.saved_run import evaluate_command, find_checkpoint
+from offlow_core.training.saved_run import FilmError, evaluate_command, find_checkpoint
 from offlow_core.training.saved_scores import SavedScoreError, saved_scores
 from offlow_core.training.tables import read_table
 
@@ -139,14 +139,16 @@ def test_evaluations_of_other_lengths_stay_beside_each_other(trained):
     }
 
 
-def test_episodes_are_kept_though_filming_fails(trained, monkeypatch):
+def test_episodes_are_kept_though_filming_fails(trained, monkeypatch, capsys):
     def fail(*_, **__):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(saved_run.Evaluator, "record_video", fail)
-    with pytest.raises(OSError, match="no space left"):
+    with pytest.raises(FilmError, match="evaluated, but not filmed: no space left"):
         evaluate(trained, "--episodes=2", "--video_episodes=1")
-    assert len(saved_scores(trained)) == 1
+    assert "policy after step 10, 2 episodes" in capsys.readouterr().out
+    found, unusable = saved_scores(trained)
+    assert (len(found), unusable) == (1, {})
 
 
 def test_where_nothing_can_be_kept_nothing_is_played(trained, monkeypatch):

@@ -98,7 +98,8 @@ class DacConfig:
 
     def __post_init__(self) -> None:
         check_choices(self)
-        check_positive(self, "T", "ddim_step", "batch_size", "actor_lr", "critic_lr", "clip_grad_norm")
+        check_positive(self, "T", "ddim_step", "batch_size", "actor_lr", "critic_lr")
+        check(self, "clip_grad_norm", lambda value: value > 0, "above 0, or inf for no clipping")
         check_positive(self, "update_ema_every", "num_qs", "num_q_samples", "num_action_samples", "eta_min")
         check_widths(self, "hidden_dims")
         check(self, "lr_decay_steps", lambda value: value is None or value >= 1, "at least 1, or None")

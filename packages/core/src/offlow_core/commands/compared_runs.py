@@ -11,6 +11,7 @@ from tyro.conf import arg
 
 from offlow_core.comparison.aggregates import Bootstrap
 from offlow_core.comparison.collecting import (
+    LeftOut,
     NoRunsError,
     Source,
     collect,
@@ -67,7 +68,8 @@ def compared(options: ComparedRuns, title: str) -> Report:
     mixes = "versions" in options.allow
     named = named_methods(wanted if mixes else newest)
     methods, repeated = without_repetitions(named)
-    left_out = [*damaged, *([] if mixes else older), *repeated]
+    hint = " (--allow versions)"
+    left_out = [*damaged, *(LeftOut(run.path, run.reason + hint) for run in older if not mixes), *repeated]
     _list("left out", [f"{run.path}: {run.reason}" for run in left_out])
     if not methods:
         raise NoRunsError("no run is left to compare")

@@ -14,7 +14,7 @@ from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError
 from offlow_core.training.algorithms import algorithm_of
 from offlow_core.training.run_directory import RunDirectory
-from offlow_core.training.saved_run import EvaluateOptions, evaluate_run
+from offlow_core.training.saved_run import EvaluateOptions, FilmError, evaluate_run
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,17 @@ def main(arguments: Sequence[str], program: str) -> None:
 
 
 def run(options: Options) -> None:
-    """Evaluate every run; status 1 where one could not be."""
+    """Evaluate every run; status 1 where one could not be, or not be filmed."""
     if not options.runs:
         raise OptionError("name at least one run directory, like runs/<task>/<algorithm>/<seed>-<time>")
     failed = 0
     for path in options.runs:
         try:
             found = RunDirectory.open(path)
-            print(evaluate_run(found, options, algorithm_of(found)), flush=True)
+            evaluate_run(found, options, algorithm_of(found))
+        except FilmError as error:
+            failed += 1
+            print(error, file=sys.stderr)
         except (UserError, OSError) as error:
             failed += 1
             named = "" if str(path) in str(error) else f"{path}: "

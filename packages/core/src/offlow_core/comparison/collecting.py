@@ -65,7 +65,11 @@ def collect(
     jobs: dict[Path, Path] = {}
     for source in sources:
         found = _Folders.below(source.path)
-        left_out += found.unreadable
+        if source.name is not None and not found.runs:
+            raise NoRunsError(
+                f"{source}: there is no run directory (a folder with a status.json) in it{_why(found.unreadable)}"
+            )
+        left_out += [item for item in found.unreadable if item not in left_out]
         jobs |= {folder.resolve(): folder for folder in found.jobs}
         places = {place: path for path in found.runs if (place := path.resolve()) not in owners}
         if source.name is not None and found.runs and not places:
@@ -74,13 +78,19 @@ def collect(
         owners |= dict.fromkeys(places, source)
         for path in tqdm(places.values(), unit="run", desc=f"reading {source.path}", disable=not progress, leave=False):
             try:
-                records[source.name].append(read_run(path))
+                record = read_run(path)
             except UnusableRunError as error:
                 left_out.append(LeftOut(path, str(error)))
+            else:
+                records[source.name].append(record)
+                left_out += [LeftOut(file, reason) for file, reason in record.unusable.items()]
     if not owners:
-        unreadable = "".join(f"; {item.path} {item.reason}" for item in left_out)
-        raise NoRunsError(f"there is no run directory (a folder with a status.json) in what was named{unreadable}")
+        raise NoRunsError(f"there is no run directory (a folder with a status.json) in what was named{_why(left_out)}")
     return dict(records), left_out + _without_runs(jobs, owners)
+
+
+def _why(left_out: Sequence[LeftOut]) -> str:
+    return "".join(f"; {item.path} {item.reason}" for item in left_out)
 
 
 @dataclass(frozen=True)
@@ -166,7 +176,7 @@ def without_older_versions(
             older = {package: text for package, text in record.versions.items() if text != newer[package]}
             if older:
                 others = _words({package: newer[package] for package in older})
-                reason = f"made with {_words(older)}; other runs in {record.suite} with {others} (--allow versions)"
+                reason = f"made with {_words(older)}; other runs in {record.suite} with {others}"
                 left_out.append(LeftOut(record.path, reason))
             else:
                 kept[name].append(record)

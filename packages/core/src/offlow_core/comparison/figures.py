@@ -97,7 +97,7 @@ def _intervals(item: Aggregates, rule: str, methods: Mapping[str, Look]) -> "Fig
     tasks = counted(len(item.scores.tasks), "task")
     _title(figure, f"{item.scores.suite}, {tasks}: 95% intervals")
     note = f"points, scores by the rule “{rule}”; of the optimality gap, less is better"
-    figure.supxlabel(note, fontsize=8, color=GREY)
+    figure.supxlabel(note, fontsize=8, color=GREY, parse_math=False)
     return figure
 
 
@@ -107,9 +107,8 @@ def _profiles(item: Aggregates, rule: str, methods: Mapping[str, Look]) -> "Figu
         bounds = (profile.low, profile.value, profile.high)
         _line(axes, name, methods[name], 100 * item.thresholds, bounds, markevery=MARKED)
     style(axes, "performance profile", "share of runs with a score above it")
-    axes.set_xlabel(
-        _wrapped(f"score in points, by the rule “{rule}”", figure, LETTERS_PER_INCH), fontsize=8, color=GREY
-    )
+    label = _wrapped(f"score in points, by the rule “{rule}”", figure, LETTERS_PER_INCH)
+    axes.set_xlabel(label, fontsize=8, color=GREY, parse_math=False)
     _title(figure, f"{item.scores.suite}: all runs of all tasks, band: 95% bootstrap interval")
     _legend(figure, [axes], methods)
     return figure
@@ -147,7 +146,7 @@ def _grid(count: int) -> "tuple[Figure, list[Axes]]":
 
 def _title(figure: "Figure", text: str) -> None:
     text = _wrapped(text, figure, TITLE_LETTERS_PER_INCH)
-    figure.suptitle(text, x=0.01, ha="left", fontsize=11, weight="bold")
+    figure.suptitle(text, x=0.01, ha="left", fontsize=11, weight="bold", parse_math=False)
 
 
 def _legend(figure: "Figure", panels: "Sequence[Axes]", methods: Mapping[str, Look]) -> None:

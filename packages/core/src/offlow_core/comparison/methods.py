@@ -1,7 +1,7 @@
 """Which runs are seeds of one method: the same agent with the same options, under the same conditions."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -32,7 +32,7 @@ def named_methods(groups: Mapping[str | None, Sequence[RunRecord]]) -> dict[str,
     `groups` are runs by a given name, beside which each of several agents keeps its own; those without (None) are
     called as their agent. Where runs of a name differ on some one task, they are told apart by the values of options,
     and if these are equal, of conditions that may be allowed to differ. So runs with different options, or under
-    different conditions, are never averaged.
+    different conditions, are never averaged. Those of different versions are, where versions are allowed to differ.
     """
     named = [(run.agent if given is None else given, run) for given, records in groups.items() for run in records]
     agents: dict[str, set[str]] = defaultdict(set)
@@ -43,8 +43,8 @@ def named_methods(groups: Mapping[str | None, Sequence[RunRecord]]) -> dict[str,
         stems[name if len(agents[name]) == 1 else f"{name} {run.agent}"].append(run)
     methods: dict[str, list[RunRecord]] = {}
     for stem, runs in stems.items():
-        for details, equal in _apart(runs, _options).items():
-            for more, seeds in _apart(equal, conditions).items():
+        for details, equal in _apart(runs, [_options(run) for run in runs]).items():
+            for more, seeds in _apart(equal, _all_conditions(equal)).items():
                 words = ", ".join([*details, *more])
                 methods[f"{stem} ({words})" if words else stem] = seeds
     return dict(sorted(methods.items()))
@@ -55,11 +55,15 @@ def _options(run: RunRecord) -> dict[str, str]:
     return {name: _text(value) for name, value in run.options.items() if name not in NO_PART_OF_A_METHOD}
 
 
-def _apart(
-    runs: Sequence[RunRecord], settings_of: Callable[[RunRecord], Mapping[str, str]]
-) -> dict[tuple[str, ...], list[RunRecord]]:
-    """Runs by the settings in which some of one task differ, in words."""
-    settings = [settings_of(run) for run in runs]
+def _all_conditions(runs: Sequence[RunRecord]) -> list[dict[str, str]]:
+    """The conditions of each run; one that a run does not tell is not known to be equal, whatever its version."""
+    found = [conditions(run) for run in runs]
+    names = dict.fromkeys((name for known in found for name in known), NOT_RECORDED)
+    return [names | known for known in found]
+
+
+def _apart(runs: Sequence[RunRecord], settings: Sequence[Mapping[str, str]]) -> dict[tuple[str, ...], list[RunRecord]]:
+    """Runs by the settings, one mapping per run, in which some of one task differ, in words."""
     varied = _varied(runs, settings)
     groups: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
     for run, known in zip(runs, settings, strict=True):
@@ -90,4 +94,5 @@ def _short(name: str, varied: Iterable[str]) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Equal numbers have equal texts, and others have others."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

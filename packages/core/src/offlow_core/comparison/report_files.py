@@ -1,6 +1,6 @@
 """A report as a folder of files: the page, Markdown, LaTeX, CSV and pictures."""
 
-from collections import Counter
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,13 +43,14 @@ def _write_files(report: Report, folder: Path) -> Path:
 
 
 def _with_own_names(found: Sequence[Table]) -> list[Table]:
-    """Tables whose names differ only in what no file's name should have get numbers."""
-    taken: Counter[str] = Counter()
+    """Tables whose names differ only in what no file's name should have get numbers, up to the first that is free."""
+    taken: set[str] = set()
     named = []
     for table in found:
-        taken[table.name] += 1
-        again = taken[table.name] > 1
-        named.append(replace(table, name=f"{table.name}-{taken[table.name]}") if again else table)
+        names = itertools.chain([table.name], (f"{table.name}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
+        named.append(replace(table, name=name))
     return named
 
 

@@ -38,8 +38,8 @@ class Table:
     note: str = ""
     """What the cells are."""
     axis: str = ""
-    rule: str = ""
-    """The rule for a run's final score behind all cells, where there is one."""
+    context: Mapping[str, str] = field(default_factory=dict)
+    """What all cells share, by what it is: their suite, task or rule; columns of the CSV, as its name may not tell."""
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -76,13 +76,12 @@ def csv_text(table: Table) -> str:
 def _in_lines(table: Table) -> Iterator[list[str]]:
     """The header, and each cell with its numbers; cells without are left out."""
     numbers = list(dict.fromkeys(name for row in table.rows for cell in row for name in cell.values))
-    rule = {"rule": table.rule} if table.rule else {}
-    yield [table.header[0], table.axis, *rule, *numbers]
+    yield [table.header[0], table.axis, *table.context, *numbers]
     for first, *rest in table.rows:
         for column, cell in zip(table.header[1:], rest, strict=True):
             if cell.values:
                 values = [str(cell.values.get(name, "")) for name in numbers]
-                yield [first.plain or first.text, column, *rule.values(), *values]
+                yield [first.plain or first.text, column, *table.context.values(), *values]
 
 
 def latex(table: Table) -> str:

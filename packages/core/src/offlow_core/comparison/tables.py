@@ -31,7 +31,7 @@ def overview(comparison: Comparison, suite: str, rule: str) -> Table:
         rows.append(cells(name, *_near_best(spreads)))
     note = f"Score by the rule “{rule}”: {SPREAD}; bold: at least {NEAR_BEST:.0%} of the best mean of the task."
     header = ("task", *methods)
-    return Table(f"{safe(suite)}-scores", f"{suite}: {rule}", header, tuple(rows), note, "method", rule)
+    return Table(f"{safe(suite)}-scores", f"{suite}: {rule}", header, tuple(rows), note, "method", _of(suite, rule))
 
 
 def by_rule(comparison: Comparison, task: str) -> Table:
@@ -40,7 +40,7 @@ def by_rule(comparison: Comparison, task: str) -> Table:
     methods = [name for name in comparison.methods if comparison.on(name, task)]
     rows = [cells(method, *(_spread(comparison.spread(method, task, rule)) for rule in rules)) for method in methods]
     note = f"{comparison.score_name(task).capitalize()}, {SPREAD}. Every column is a rule for a run's final score."
-    return Table(f"task-{safe(task)}", task, ("method", *rules), tuple(rows), note, "rule")
+    return Table(f"task-{safe(task)}", task, ("method", *rules), tuple(rows), note, "rule", {"task": task})
 
 
 def aggregates(found: Aggregates, rule: str) -> Table:
@@ -53,7 +53,7 @@ def aggregates(found: Aggregates, rule: str) -> Table:
     rows = [
         cells(
             Cell(f"{method} ({counted(len(suite.scores[method]), 'seed')})", plain=method),
-            *(_interval(by[name], is_best=by[name].value == best[name]) for name in names),
+            *(_interval(by[name], len(suite.scores[method]), is_best=by[name].value == best[name]) for name in names),
         )
         for method, by in found.statistics.items()
     ]
@@ -65,8 +65,8 @@ def aggregates(found: Aggregates, rule: str) -> Table:
         note = f"Nothing to aggregate.{remarks}"
     if len(found.statistics) > MOST_PAIRED:
         note += f" Probabilities of improvement are left out: there are more than {MOST_PAIRED} methods."
-    title, header = f"{suite.suite}: all tasks", ("method", *names)
-    return Table(f"{safe(suite.suite)}-aggregates", title, header, tuple(rows), note, "statistic", rule)
+    title, header, context = f"{suite.suite}: all tasks", ("method", *names), _of(suite.suite, rule)
+    return Table(f"{safe(suite.suite)}-aggregates", title, header, tuple(rows), note, "statistic", context)
 
 
 def improvement(found: Aggregates, rule: str) -> list[Table]:
@@ -81,7 +81,7 @@ def improvement(found: Aggregates, rule: str) -> list[Table]:
     )
     suite = found.scores.suite
     title, header = f"{suite}: probability of improvement", ("method", *methods)
-    return [Table(f"{safe(suite)}-improvement", title, header, tuple(rows), note, "other method", rule)]
+    return [Table(f"{safe(suite)}-improvement", title, header, tuple(rows), note, "other method", _of(suite, rule))]
 
 
 def published(comparison: Comparison, scores: Iterable[PublishedScore], rule: str) -> Table:
@@ -164,7 +164,12 @@ def _spread(spread: ScoreSpread | None, *, is_best: bool = False) -> Cell:
     return Cell(f"{spread.mean:.1f}{deviation} ({spread.seeds})", is_best, asdict(spread))
 
 
-def _interval(estimate: Estimate, *, is_best: bool = False) -> Cell:
+def _of(suite: str, rule: str) -> dict[str, str]:
+    return {"suite": suite, "rule": rule}
+
+
+def _interval(estimate: Estimate, seeds: int | None = None, *, is_best: bool = False) -> Cell:
     value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
     text = f"{value:.1f}" if low == high == value else f"{value:.1f} [{low:.1f}, {high:.1f}]"
-    return Cell(text, is_best, {"value": value, "low": low, "high": high})
+    counts = {} if seeds is None else {"seeds": seeds}
+    return Cell(text, is_best, {"value": value, "low": low, "high": high, **counts})

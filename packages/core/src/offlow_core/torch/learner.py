@@ -45,8 +45,8 @@ class TorchLearner:
         self.phases, self.seeds, self.device = tuple(phases), tuple(seeds), describe(device)
         self._device, self._sampler, self._batch_size = device, sampler, batch_size
         last_update = max((p.last_step for p in phases if not isinstance(p, OnlinePhase)), default=0)
+        require_enough(dataset, self.phases, sampler.least)  # before the data go to the device
         self._train = training_data(dataset, sampler, batch_size, device, last_update)
-        require_enough(dataset, self.phases, sampler.least)
         self._validation = None if dataset.validation is None else to_device(dataset.validation, device)
         self._members = [
             Member(agent, seed, self._train.draw, device, record=record)

@@ -19,9 +19,9 @@ DPI = 150
 
 
 def style(axes: "Axes", title: str, label: str) -> None:
-    """A grey subtitle, the axis' label, and little else."""
-    axes.set_title(title, loc="left", fontsize=9, color=GREY)
-    axes.set_ylabel(label, fontsize=9)
+    """A grey subtitle, the axis' label, and little else. Names of tasks and scores are no formulas, even with a $."""
+    axes.set_title(title, loc="left", fontsize=9, color=GREY, parse_math=False)
+    axes.set_ylabel(label, fontsize=9, parse_math=False)
     axes.tick_params(labelsize=8, colors=GREY)
     axes.grid(axis="y", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)

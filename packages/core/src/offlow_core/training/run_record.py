@@ -1,5 +1,6 @@
 """What can be known of one finished run without the package that made it: read from its directory, and judged."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,7 +49,9 @@ class RunRecord:
     seconds: np.ndarray
     """Seconds [n] of training before each evaluation; NaN where the run does not tell."""
     selected: Mapping[str, float]
-    """Further final scores by the name of their rule, as the run's package reported them."""
+    """Further final scores by the name of their rule, as the run's package or later evaluations reported them."""
+    unusable: Mapping[Path, str]
+    """Files of later evaluations that are damaged, with the reason: the run counts without them."""
     started: str
     """When, in ISO format."""
     total_steps: int
@@ -108,6 +111,7 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
                 f"{reported[rule]:g}"
             )
     semantics = manifest["semantics"]
+    evaluations, unusable = saved_scores(run.path)
     selected = {rule: value for rule, value in reported.items() if rule not in (LAST, BEST, mean_rule(LAST_K))}
     return RunRecord(
         path=run.path,
@@ -120,7 +124,8 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
         steps=steps,
         scores=scores,
         seconds=_training_seconds(timing, steps),
-        selected=selected | _numbers({found.rule(steps[-1]): found.score for found in saved_scores(run.path)}),
+        selected=selected | {found.rule(steps[-1]): float(found.score) for found in evaluations},
+        unusable=unusable,
         started=_text(status["started"]),
         total_steps=int(manifest.get("total_steps", steps[-1])),
         dataset=_text(_checksum(manifest["dataset"])),
@@ -165,7 +170,9 @@ def _training_seconds(timing: Mapping[str, np.ndarray], steps: np.ndarray) -> np
 def _checksum(dataset: Mapping[str, Any]) -> str:
     """Of the training files, where there are files: packages prepare the arrays in them differently."""
     files = sorted(file["sha256"] for file in dataset.get("files", []) if file.get("role") == "train")
-    return "+".join(files) or dataset["sha256"]
+    if len(files) > 1:
+        return hashlib.sha256("+".join(files).encode()).hexdigest()
+    return files[0] if files else dataset["sha256"]
 
 
 def _made_with(manifest: Mapping[str, Any]) -> str:

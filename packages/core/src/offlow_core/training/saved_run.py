@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from offlow_core import extras
-from offlow_core.evaluation import Evaluator, Policy, summarise
+from offlow_core.errors import UserError
+from offlow_core.evaluation import EpisodeRecord, Evaluator, Policy, summarise
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import resolve
 from offlow_core.suites.task import Task
@@ -19,6 +21,10 @@ from offlow_core.training.options import RunOptions
 from offlow_core.training.run_directory import RunDirectory
 from offlow_core.training.saved_scores import SavedScore, make_folder
 from offlow_core.training.tables import Table
+
+
+class FilmError(UserError, OSError):
+    """Episodes that were played and kept cannot be filmed."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ def evaluate_command(argv: Sequence[str], algorithm: Algorithm) -> int:
         fail(f"{program} evaluate", "name a run directory first, like runs/<task>/<algorithm>/<seed>-<time>")
     description = "Evaluate the policy saved in a run directory, which is named before the options."
     settings = read_record(argv[1:], EvaluateOptions, program=f"{program} evaluate RUN", description=description)
-    print(evaluate_run(RunDirectory.open(argv[0]), settings, algorithm))
+    evaluate_run(RunDirectory.open(argv[0]), settings, algorithm)
     return 0
 
 
@@ -94,8 +100,11 @@ class SavedRun:
         return self.algorithm.load_policy(self.options, shape, size, self.checkpoint.arrays, name)
 
 
-def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algorithm) -> str:
-    """Play episodes with a run's saved policy and keep each one's record; what came of it, in words."""
+def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algorithm) -> None:
+    """Play episodes with a run's saved policy, keep each one's record, and print what came of it.
+
+    A FilmError where only the film that was asked for cannot be made.
+    """
     if settings.video_episodes > 0:
         extras.require("video")
     saved = SavedRun.load(run, algorithm, step=settings.checkpoint, environment=settings.environment)
@@ -105,20 +114,27 @@ def evaluate_run(run: RunDirectory, settings: EvaluateOptions, algorithm: Algori
     make = task.require_environment()
     with Evaluator(make, num_envs=settings.eval_envs, num_workers=settings.eval_workers) as evaluator:
         episodes = evaluator.evaluate(policy, episodes=settings.episodes, seed=seed, progress=sys.stderr.isatty())
-        means = summarise(episodes)
-        result = _result(saved, settings, task.score.of_means(means))
+        result = _result(saved, settings, task.score.of_means(summarise(episodes)))
         path = folder / f"{result.name}.csv"
         path.unlink(missing_ok=True)  # an equal evaluation's
         Table(path).append(result.step, [episode.row() for episode in episodes])
         result.write(run.path)
+        print(_in_words(saved, result, episodes, path), flush=True)
         if settings.video_episodes > 0:
-            film = folder / f"{result.name}.mp4"
-            evaluator.record_video(policy, film, episodes=settings.video_episodes, seed=seed)
+            try:
+                film = folder / f"{result.name}.mp4"
+                evaluator.record_video(policy, film, episodes=settings.video_episodes, seed=seed)
+            except OSError as error:
+                raise FilmError(f"{run.path}: evaluated, but not filmed: {error}") from error
+
+
+def _in_words(saved: SavedRun, result: SavedScore, episodes: Sequence[EpisodeRecord], path: Path) -> str:
+    task, means = saved.task, summarise(episodes)
     scores = task.score.of(np.array([episode.row()[task.score.column] for episode in episodes]))
     error = scores.std() / np.sqrt(len(scores))
     return "\n".join(
         [
-            f"{run.path}: {settings.policy} after step {result.step}, {len(episodes)} episodes",
+            f"{saved.run.path}: {result.policy} after step {result.step}, {len(episodes)} episodes",
             f"  {task.score.name} {result.score:.1f} (standard error {error:.1f})",
             f"  return {means['return']:.4g}, length {means['length']:.4g}; episodes in {path}",
         ]

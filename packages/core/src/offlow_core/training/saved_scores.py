@@ -1,16 +1,20 @@
 """Scores that `offlow evaluate` leaves in a run directory, for comparisons to find."""
 
 import json
-import re
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from types import MappingProxyType, NoneType
+from typing import Any, Self
+from urllib.parse import quote
 
 from offlow_core.errors import UserError
 from offlow_core.files import write_json
 
 EVALUATED = "offlow evaluate"
 """How the name of a score begins that was taken after the run."""
+_LONGEST = 80
 
 
 class SavedScoreError(UserError, ValueError):
@@ -33,7 +37,7 @@ class SavedScore:
     @property
     def name(self) -> str:
         """Name of its files, without suffix; evaluations of one name are equal."""
-        elsewhere = "" if self.environment is None else "-" + re.sub(r"[^\w.+=-]", "_", self.environment)
+        elsewhere = "" if self.environment is None else "-" + quote(self.environment, safe="")
         return f"{self.policy}-step{self.step}-seed{self.seed}-{self.episodes}episodes{elsewhere}"
 
     def rule(self, last_step: int) -> str:
@@ -51,19 +55,50 @@ class SavedScore:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The score in a file; SavedScoreError where it is damaged."""
+        """The score in a file; SavedScoreError where it is damaged, or laid out otherwise."""
         try:
-            found = cls(**json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise SavedScoreError(f"{path} is damaged ({error}); evaluate again, or remove it") from error
-        if not (isinstance(found.step, int) and isinstance(found.score, int | float)):
-            raise SavedScoreError(f"{path} is damaged (step {found.step!r}, score {found.score!r}); remove it")
-        return found
+            values = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise SavedScoreError(f"damaged ({error}); remove it, and evaluate again") from error
+        if not isinstance(values, dict) or values.keys() != _KINDS.keys():
+            raise SavedScoreError(
+                f"expected an object with {', '.join(_KINDS)}, got {_in_short(values)}, maybe of another version; "
+                "remove it, and evaluate again"
+            )
+        for name, kinds in _KINDS.items():
+            if type(values[name]) not in kinds or (name == "score" and not math.isfinite(values[name])):
+                what = f"its {name} is {_in_short(values[name])}"
+                raise SavedScoreError(f"damaged: {what}; remove it, and evaluate again")
+        return cls(**values)
 
 
-def saved_scores(run: Path) -> list[SavedScore]:
-    """All scores of a run, those of later checkpoints last."""
-    return sorted(map(SavedScore.read, _folder(run).glob("*.json")), key=lambda score: (score.step, score.name))
+_KINDS: Mapping[str, tuple[type, ...]] = MappingProxyType(
+    {
+        "policy": (str,),
+        "step": (int,),
+        "episodes": (int,),
+        "seed": (int,),
+        "environment": (str, NoneType),
+        "score": (int, float),
+    }
+)
+"""What a file holds; exact types, as JSON's truth values are none of them."""
+
+
+def saved_scores(run: Path) -> tuple[list[SavedScore], dict[Path, str]]:
+    """All scores of a run, those of later checkpoints last; and the files that cannot be used, with the reason."""
+    found, unusable = [], {}
+    for path in sorted(_folder(run).glob("*.json")):
+        try:
+            found.append(SavedScore.read(path))
+        except SavedScoreError as error:
+            unusable[path] = str(error)
+    return sorted(found, key=lambda score: (score.step, score.name)), unusable
+
+
+def _in_short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
 
 
 def make_folder(run: Path) -> Path:
@@ -73,7 +108,7 @@ def make_folder(run: Path) -> Path:
         folder.mkdir(exist_ok=True)
         probe = folder / ".writable"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another evaluation of the run may have been here at the same time
     except OSError as error:
         raise SavedScoreError(f"{folder}, where the episodes are to be kept, cannot be written to: {error}") from error
     return folder

@@ -48,7 +48,7 @@ class ChunkConfig:
         for name in ("batch_size", "horizon_length", "num_qs"):
             check(self, name, lambda value: value >= 1, "at least 1")
         for name in ("weight_decay", "alpha"):
-            check(self, name, lambda value: value >= 0, "at least 0")
+            check(self, name, lambda value: 0 <= value < math.inf, "at least 0 and finite")
         check(self, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
         check(self, "tau", lambda value: 0 < value <= 1, "above 0 and at most 1")
         check_widths(self, "value_hidden_dims")
@@ -96,7 +96,7 @@ class ChunkNaiveConfig(AcfqlConfig):
         super().__post_init__()
         _refuse_best_of_n(self)
         check(self, "flow_one_step", lambda value: value >= 1, "at least 1")
-        check(self, "online_alpha", lambda value: value >= 0, "at least 0")
+        check(self, "online_alpha", lambda value: 0 <= value < math.inf, "at least 0 and finite")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +129,8 @@ class SacFlowConfig(ChunkConfig):
         super().__post_init__()
         _refuse_best_of_n(self)
         check_positive(self, "inference_noise_std", "online_noise_std", "alpha_lr")
-        lowest = "above 0 with autotune_alpha" if self.autotune_alpha else "at least 0"
-        check(self, "sac_alpha", lambda value: value > 0 or (value == 0 and not self.autotune_alpha), lowest)
+        check(self, "sac_alpha", lambda value: 0 <= value < math.inf, "at least 0 and finite")
+        check(self, "sac_alpha", lambda value: value > 0 or not self.autotune_alpha, "above 0 with autotune_alpha")
         check(self, "target_entropy", math.isfinite, "a finite number")
         check(self, "denoising_steps", lambda value: value >= 1, "at least 1")
         check(self, "online_alpha", lambda value: value >= 0, "at least 0")

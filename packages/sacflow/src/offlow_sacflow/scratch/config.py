@@ -64,8 +64,8 @@ class ScratchConfig:
         for name in ("denoising_steps", "batch_size", "policy_delay", "n_critics", "q_hidden"):
             check(self, name, lambda value: value >= 1, "at least 1")
         check_positive(self, "policy_lr", "q_lr", "batch_norm_eps", "tau")
-        lowest = "above 0 with autotune" if self.autotune else "at least 0"
-        check(self, "alpha", lambda value: value > 0 or (value == 0 and not self.autotune), lowest)
+        check(self, "alpha", lambda value: 0 <= value < math.inf, "at least 0 and finite")
+        check(self, "alpha", lambda value: value > 0 or not self.autotune, "above 0 with autotune")
         for name in ("gamma", "tau", "batch_norm_momentum"):
             check(self, name, lambda value: 0 <= value <= 1, "between 0 and 1")
         check(self, "adam_b1", lambda value: 0 <= value < 1, "at least 0 and below 1")
