@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from toy_jobs import (
@@ -18,6 +19,8 @@ from toy_jobs import (
 
 from offlow_core.sweeps.attempt import ELSEWHERE, FAILED, FINISHED, INTERRUPTED, UNUSABLE
 from offlow_core.sweeps.job_folder import JobFolder
+from offlow_core.sweeps.next_step import plan
+from offlow_core.training.run_directory import RunDirectory
 
 SLOWLY = "--agent.pause_s=0.25"
 
@@ -34,6 +37,15 @@ def attempts_of(folder: JobFolder) -> list[str]:
     """The lines of the log with which attempts begin."""
     lines = folder.log_path.read_text().splitlines()
     return [line for line in lines if line.startswith("=== offlow: attempt") and " on " in line]
+
+
+def scripted(out: Path, script: str, *options: str) -> int:
+    """The status of an attempt whose program is a shell script."""
+    program = out / "toy" / "bin" / "toy"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return attempt(toy_folder(out), out, *options)
 
 
 def test_a_job_is_run_to_its_end_and_not_again(uninterrupted, environments):
@@ -85,11 +97,8 @@ def test_a_program_that_leaves_no_run_is_known_by_its_exit_status(environments, 
 
 
 def test_a_program_that_ends_well_without_a_run_is_not_tried_again(tmp_path):
-    folder, program = toy_folder(tmp_path / "out"), tmp_path / "toy" / "bin" / "toy"
-    program.parent.mkdir(parents=True)
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert attempt(folder, tmp_path, "--retries=2") == FAILED
+    assert scripted(tmp_path, "exit 0", "--retries=2") == FAILED
+    folder = toy_folder(tmp_path)
     assert len(attempts_of(folder)) == 1
     assert folder.status().reason == "its program has ended well, but left no run that can be used"
 
@@ -150,17 +159,58 @@ def test_a_damaged_run_is_put_aside(uninterrupted, environments, tmp_path):
     assert_same_tables(folder, uninterrupted)
 
 
-@pytest.mark.parametrize("damaged", ["checkpoints/*", "train.csv"])
-def test_a_run_that_cannot_be_gone_on_with_starts_again(uninterrupted, environments, tmp_path, damaged):
+@pytest.fixture
+def stopped_at_7(environments, tmp_path) -> JobFolder:
+    """A job that failed before its step 7, and would not do so again."""
     folder = toy_folder(tmp_path, "--agent.trouble_at=7", f"--agent.once={tmp_path / 'once'}")
     assert attempt(folder, environments, "--retries=0") == FAILED
-    (run,) = folder.status().runs
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("damaged", "text", "reason"),
+    [
+        ("checkpoints/*", "nothing", "no checkpoint of the run can be read, start it anew: "),
+        ("train.csv", "step,loss\nnothing\n", "train.csv, line 2: expected 2 cells, got 1; the file is damaged)"),
+        ("train.csv", f"step\n{'9' * 25}\n", "train.csv, column 'step': "),
+        ("timing.csv", "step,training_s\n7\n", "timing.csv, line 2: expected 2 cells, got 1; the file is damaged)"),
+        ("timing.csv", "st\n7\n", "timing.csv: expected a first column 'step', got 'st'; "),
+    ],
+)
+def test_a_run_that_cannot_be_gone_on_with_starts_again_and_says_why(
+    uninterrupted, stopped_at_7, environments, damaged, text, reason
+):
+    (run,) = stopped_at_7.status().runs
     for file in run.glob(damaged):
-        file.write_text("step,loss\nnothing\n")
-    assert attempt(folder, environments) == FINISHED
-    assert attempts_of(folder)[-1].endswith(": starts")
-    assert (folder.path / "set_aside" / run.name).is_dir()
-    assert_same_tables(folder, uninterrupted)
+        file.write_text(text)
+    if damaged != "checkpoints/*":  # which only an attempt looks into
+        told = f"starts anew, since there is no going on with {run.name}: {reason.rstrip(')')}"
+        assert plan(stopped_at_7).reason.startswith(told)
+        assert plan(stopped_at_7).resume is None
+    assert attempt(stopped_at_7, environments) == FINISHED
+    aside = stopped_at_7.set_aside_path
+    assert f": starts (in {aside} now: {run.name}: {reason}" in attempts_of(stopped_at_7)[-1]
+    assert (aside / run.name).is_dir()
+    assert_same_tables(stopped_at_7, uninterrupted)
+
+
+def test_rows_of_wall_clock_numbers_do_not_cost_the_training(uninterrupted, stopped_at_7, environments):
+    (run,) = stopped_at_7.status().runs
+    header, *rows = (run / "timing.csv").read_text().splitlines()
+    bad = ["1", "\0\0", f"{'9' * 25}{',' * header.count(',')}", rows[0].replace(rows[0].partition(",")[0], "x", 1)]
+    (run / "timing.csv").write_text("\n".join([header, *bad, *rows, "7,0."]))
+    assert plan(stopped_at_7).resume == run
+    assert attempt(stopped_at_7, environments) == FINISHED
+    assert "goes on from its last checkpoint" in attempts_of(stopped_at_7)[-1]
+    told = f"(in {stopped_at_7.set_aside_path} now: {run.name}-timing.csv: timing.csv, line 2: expected "
+    assert told in attempts_of(stopped_at_7)[-1]
+    assert attempts_of(stopped_at_7)[-1].endswith("the file is damaged; the rows that can be read stay in use)")
+    assert stopped_at_7.status().runs == (run,)
+    assert (stopped_at_7.set_aside_path / f"{run.name}-timing.csv").read_text().endswith("\n7,0.")
+    before = [row for row in rows if int(row.partition(",")[0]) <= 6]
+    assert (run / "timing.csv").read_text().splitlines()[: 1 + len(before)] == [header, *before]
+    assert RunDirectory.open(run).read("timing")["step"][-1] == 12
+    assert_same_tables(stopped_at_7, uninterrupted)
 
 
 def test_seeds_of_one_program_go_on_together_or_start_again(environments, tmp_path):
@@ -175,8 +225,23 @@ def test_seeds_of_one_program_go_on_together_or_start_again(environments, tmp_pa
     status = folder.status()
     assert (status.state, status.reason) == ("interrupted", "the run of seed 3 is missing")
     assert attempt(folder, environments) == FINISHED
-    assert len(list((folder.path / "set_aside").iterdir())) == 1
+    (aside,) = folder.set_aside_path.iterdir()
+    told = f": starts (in {aside.parent} now: {aside.name}: the seeds of its program can only go on together)"
+    assert attempts_of(folder)[-1].endswith(told)
     assert_same_tables(folder, expected)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("printf 'loading data ... '; kill -11 $$", "killed by signal 11 (SIGSEGV)"),
+        ("printf 'Killed'; exit 3", "exit status 3: Killed"),
+    ],
+)
+def test_what_a_program_says_last_may_lack_its_line_end(tmp_path, script, reason):
+    assert scripted(tmp_path, script, "--retries=0") == FAILED
+    folder = toy_folder(tmp_path)
+    assert (folder.status().state, folder.status().reason) == ("failed", reason)
 
 
 def test_a_folder_without_a_job_is_named(environments, tmp_path, capfd):

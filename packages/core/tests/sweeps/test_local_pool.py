@@ -1,5 +1,7 @@
 """The pool of this machine, with processes that are jobs only by name."""
 
+import errno
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -7,9 +9,8 @@ from pathlib import Path
 import pytest
 from toy_jobs import toy_folder
 
-from offlow_core.sweeps.attempt import UNUSABLE
-from offlow_core.sweeps.engines.engine import Launch
-from offlow_core.sweeps.engines.local import SETTLING_S, LocalPool, Room
+from offlow_core.sweeps.engines.engine import Ended, Launch
+from offlow_core.sweeps.engines.local import RESTING_S, SETTLING_S, LocalPool, Room
 from offlow_core.sweeps.engines.memory import available_gb
 
 
@@ -18,13 +19,13 @@ def launch(out: Path, name: str, script: str) -> Launch:
     return Launch(toy_folder(out, name=name), ("/bin/sh", "-c", script))
 
 
-def run_all(pool: LocalPool) -> dict[str, int]:
+def run_all(pool: LocalPool) -> dict[str, int | None]:
     """Exit statuses by job."""
-    ended: dict[str, int] = {}
+    ended: dict[str, Ended] = {}
     while pool.is_busy:
         ended |= pool.poll()
         time.sleep(0.02)
-    return ended
+    return {name: how.code for name, how in ended.items()}
 
 
 def room(free_gb: float | None = None, workers: int = 4, **options) -> Room:
@@ -89,12 +90,53 @@ def test_an_attempt_that_was_killed_is_queued_again_so_many_times(tmp_path):
     assert record.read_text().split() == ["run"] * 3
 
 
-def test_a_job_that_cannot_be_started_does_not_stop_the_others(tmp_path, capsys):
+def test_a_job_that_cannot_be_started_does_not_stop_the_others(tmp_path):
     pool, launches = LocalPool(room(), retries=2), [launch(tmp_path, name, "exit 0") for name in ("one", "two")]
     launches[0].folder.log_path.mkdir()
     pool.start(launches)
-    assert run_all(pool) == {"one": UNUSABLE, "two": 0}
-    assert "one cannot be started: [Errno 21] Is a directory: " in capsys.readouterr().err
+    ((name, ended),) = pool.poll().items()
+    assert (name, ended.code) == ("one", None)
+    assert ended.reason.startswith("it cannot be started: [Errno 21] Is a directory: ")
+    assert run_all(pool) == {"two": 0}
+
+
+class ShortMachine:
+    """`subprocess.Popen` of a machine that for some time has no room for another process."""
+
+    def __init__(self, failures: float):
+        self.failures, self.calls = failures, 0
+        self._popen = subprocess.Popen
+
+    def __call__(self, *words, **options):
+        self.calls += 1
+        if self.calls <= self.failures:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return self._popen(*words, **options)
+
+
+def test_a_shortage_that_passes_costs_no_job(tmp_path, monkeypatch):
+    machine, now_s = ShortMachine(failures=2), [0.0]
+    monkeypatch.setattr(subprocess, "Popen", machine)
+    pool = LocalPool(room(), retries=1, clock=lambda: now_s[0])
+    pool.start([launch(tmp_path, name, "exit 0") for name in ("one", "two", "three")])
+    for calls in (1, 2):
+        assert [pool.poll(), pool.poll()] == [{}, {}]
+        assert machine.calls == calls  # one try in all, and then a rest
+        now_s[0] += RESTING_S
+    assert run_all(pool) == {"one": 0, "two": 0, "three": 0}
+
+
+def test_a_shortage_that_stays_is_told(tmp_path, monkeypatch):
+    machine, now_s = ShortMachine(failures=float("inf")), [0.0]
+    monkeypatch.setattr(subprocess, "Popen", machine)
+    pool = LocalPool(room(), retries=1, clock=lambda: now_s[0])
+    pool.start([launch(tmp_path, name, "exit 0") for name in ("one", "two")])
+    ended: dict[str, Ended] = {}
+    while pool.is_busy:
+        ended |= pool.poll()
+        now_s[0] += RESTING_S
+    short = Ended(None, f"it cannot be started: [Errno {errno.EAGAIN}] Resource temporarily unavailable")
+    assert (ended, machine.calls) == ({"one": short, "two": short}, 4)
 
 
 def test_stopping_asks_and_killing_insists(tmp_path, monkeypatch):
@@ -111,7 +153,7 @@ def test_stopping_asks_and_killing_insists(tmp_path, monkeypatch):
         time.sleep(0.02)
     pool.stop()
     time.sleep(0.3)
-    assert pool.poll() == {"asked": -15}
+    assert pool.poll() == {"asked": Ended(-15)}
     assert pool.is_busy
     pool.kill()
     assert not pool.is_busy

@@ -9,8 +9,8 @@ import pytest
 from toy_jobs import assert_same_tables, attempt, steps_reached, toy_folder, wait_until
 
 from offlow_core.sweeps.attempt import FAILED, FINISHED
-from offlow_core.sweeps.engines.engine import make_launch
-from offlow_core.sweeps.engines.ray import RayTasks
+from offlow_core.sweeps.engines.engine import Ended, Launch, make_launch
+from offlow_core.sweeps.engines.ray import RayTasks, words_of
 from offlow_core.sweeps.errors import SweepError
 
 
@@ -32,13 +32,33 @@ def test_jobs_are_tasks_and_survive_their_workers(environments, tmp_path):
     (words,) = [line for line in killed.log_path.read_text().splitlines() if "attempt 1 on" in line]
     attempt_pid = int(words.partition("(process ")[2].partition(")")[0])
     os.kill(parent_of(attempt_pid), signal.SIGKILL)  # the worker
-    ended: dict[str, int] = {}
+    ended: dict[str, Ended] = {}
     while engine.is_busy:
         ended |= engine.poll()
         time.sleep(0.1)
-    assert ended == {"killed": FINISHED, "fails": FAILED}
+    assert ended == {"killed": Ended(FINISHED), "fails": Ended(FAILED)}
     assert killed.log_path.read_text().count(" on ") >= 2
     assert_same_tables(killed, expected)
+
+
+@pytest.mark.slow
+def test_a_task_that_was_cancelled_before_it_began_has_no_exit_status(tmp_path):
+    engine = RayTasks(None, {"num_cpus": 4096})  # for which it waits in vain
+    engine.start([Launch(toy_folder(tmp_path), ("true",))])
+    engine.stop()
+    ended: dict[str, Ended] = {}
+    while engine.is_busy:
+        ended |= engine.poll()
+        time.sleep(0.1)
+    assert ended == {"one": Ended(None, "its Ray task ended without an exit status: TaskCancelledError")}
+
+
+def test_what_ray_says_is_one_line():
+    exceptions = pytest.importorskip("ray.exceptions")
+    assert words_of(exceptions.TaskCancelledError()) == "TaskCancelledError"
+    assert words_of(exceptions.OutOfMemoryError("It is full.\nSo be it.")) == "OutOfMemoryError: It is full."
+    raised = exceptions.RayTaskError("run_attempt", "Traceback\n  line\nOSError: no\n", OSError("no such folder\n"))
+    assert words_of(raised.as_instanceof_cause()) == "OSError: no such folder"
 
 
 def test_a_cluster_that_is_not_there_is_named():

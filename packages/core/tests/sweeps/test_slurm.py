@@ -10,7 +10,7 @@ import pytest
 from toy_jobs import assert_same_tables, steps_reached, toy_folder, wait_until
 
 from offlow_core.sweeps.attempt import FAILED, FINISHED
-from offlow_core.sweeps.engines.engine import make_launch
+from offlow_core.sweeps.engines.engine import Ended, Launch, make_launch
 from offlow_core.sweeps.engines.slurm import SlurmArray
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.job_folder import JobFolder
@@ -19,11 +19,16 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc, an
 PARAMETERS = {"cpus_per_task": 1, "mem_gb": 2, "slurm_partition": "gpu"}
 
 
-def run_all(engine: SlurmArray, folders: list[JobFolder], environments: Path, retries: int = 0) -> dict[str, int]:
+def run_all(engine: SlurmArray, folders: list[JobFolder], environments: Path) -> dict[str, int | None]:
     """Exit statuses by job."""
     program = environments / "toy" / "bin" / "toy"
-    engine.start([make_launch(folder, program, retries=retries, threads=1) for folder in folders])
-    ended: dict[str, int] = {}
+    engine.start([make_launch(folder, program, retries=0, threads=1) for folder in folders])
+    return {name: how.code for name, how in wait_for(engine).items()}
+
+
+def wait_for(engine: SlurmArray) -> dict[str, Ended]:
+    """How the jobs end."""
+    ended: dict[str, Ended] = {}
     while engine.is_busy:
         ended |= engine.poll()
         time.sleep(0.1)
@@ -64,6 +69,26 @@ def kill_and_go_on(environments: Path, tmp_path: Path) -> None:
     assert_same_tables(folder, expected)
 
 
+def worker_of(engine: SlurmArray) -> int:
+    """The process that runs the only job, which submitit's own process starts."""
+    (job,) = engine.jobs.values()
+    children = Path(f"/proc/{job.job_id}/task/{job.job_id}/children")
+    wait_until(lambda: bool(children.read_text()))
+    return int(children.read_text())
+
+
+@linux
+def test_a_job_that_leaves_no_exit_status_has_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("submitit.core.core.Job._results_timeout_s", 0)
+    engine, started = SlurmArray(tmp_path / "slurm", {}, cluster="local"), tmp_path / "started"
+    engine.start([Launch(toy_folder(tmp_path), ("/bin/sh", "-c", f"touch {started}; exec sleep 60"))])
+    wait_until(started.exists)
+    (job,) = engine.jobs.values()
+    os.kill(worker_of(engine), signal.SIGKILL)
+    told = f"submitit's job {job.job_id} ended without an exit status, in state FINISHED; see {job.paths.stderr}"
+    assert wait_for(engine) == {"one": Ended(None, told)}
+
+
 @linux
 def test_a_job_is_queued_again_at_its_time_limit(environments, tmp_path):
     """submitit's warning, which Slurm sends before the end of a job's time."""
@@ -71,14 +96,8 @@ def test_a_job_is_queued_again_at_its_time_limit(environments, tmp_path):
     engine = SlurmArray(tmp_path / "slurm", {}, cluster="local")
     engine.start([make_launch(folder, environments / "toy" / "bin" / "toy", retries=0, threads=1)])
     wait_until(lambda: steps_reached(folder) >= 2)
-    (job,) = engine.jobs.values()
-    (worker,) = Path(f"/proc/{job.job_id}/task/{job.job_id}/children").read_text().split()
-    os.kill(int(worker), signal.SIGUSR2)
-    ended: dict[str, int] = {}
-    while engine.is_busy:
-        ended |= engine.poll()
-        time.sleep(0.1)
-    assert ended == {"one": FINISHED}
+    os.kill(worker_of(engine), signal.SIGUSR2)
+    assert wait_for(engine) == {"one": Ended(FINISHED)}
     log = folder.log_path.read_text()
     assert "it was interrupted" in log
     assert "goes on from its last checkpoint" in log

@@ -8,6 +8,19 @@ from offlow_core.sweeps.job_folder import JobStatus
 from offlow_core.sweeps.sweep_progress import LINE_INTERVAL_S, SweepProgress
 from offlow_core.training.run_directory import RunDirectory
 
+CONFIG = {"env_name": "corridor", "agent": {"agent_name": "toy"}}
+MANIFEST = {
+    "total_steps": 9,
+    "semantics": {"suite": "toy"},
+    "dataset": {"sha256": "0"},
+    "packages": {},
+    "git": None,
+    "device": "cpu",
+    "platform": "Linux",
+    "python": "3.11",
+}
+"""What a finished run that was evaluated has to tell."""
+
 
 class Terminal(StringIO):
     """Somebody is watching."""
@@ -54,12 +67,13 @@ def test_how_far_a_job_is_by_its_files(tmp_path):
     folder = toy_folder(tmp_path, seeds=(0, 1))
     assert folder.status() == JobStatus("not started", "starts")
     for seed in (0, 1):
-        with RunDirectory.create(folder.runs_path, "t", "toy", seed, {"seed": seed}, {"total_steps": 9}) as run:
+        with RunDirectory.create(folder.runs_path, "t", "toy", seed, {**CONFIG, "seed": seed}, MANIFEST) as run:
             run.log_train(9, {"loss": 1.0})
+            run.log_eval(9, {"score": 10.0 * seed})
             assert folder.status().state == "running"
-            run.set_status("finished", scores={"return": 10.0 * seed, "best": 20.0})
+            run.set_status("finished", scores={"last": 10.0 * seed, "selected": 20.0})
     status = folder.status()
-    assert (status.state, status.steps, status.total, status.score) == ("finished", 18, 18, ("return", 5.0))
+    assert (status.state, status.steps, status.total, status.score) == ("finished", 18, 18, ("last", 5.0))
     (run.path / "config.json").write_text("[]")
     status = folder.status()
     assert status.state == "interrupted"

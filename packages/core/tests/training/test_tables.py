@@ -109,6 +109,7 @@ def test_rows_that_no_table_can_hold_leave_the_file_alone(tmp_path, row, says):
         (b"step,a\n1,2\n2\n", "line 3: expected 2 cells, got 1"),
         (b"step,a\n1,x\n", "column 'a'"),
         (b"step,a\n\x00\x00,1\n", "column 'step'"),
+        (b"step,a\n9999999999999999999999999,1\n", "column 'step'.*the file is damaged"),
         (b"time,a\n1,2\n", "expected a first column 'step', got 'time'"),
         (b"step,a\n1,\xff\n", "expected text"),
     ],

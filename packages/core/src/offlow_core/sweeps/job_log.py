@@ -39,10 +39,8 @@ class AttemptLog:
 
     def end(self, end: AttemptEnd, seconds: float) -> None:
         """Say how the attempt ended, and after how long."""
-        self._write(f"attempt {self.number} ended after {seconds:.0f} s with status {end.code}; it {end.how}")
-
-    def _write(self, line: str) -> None:
-        os.write(self.file, f"{MARK}{line}\n".encode())
+        told = f"attempt {self.number} ended after {seconds:.0f} s with status {end.code}; it {end.how}"
+        _write_mark(self.file, told)
 
 
 class JobLog:
@@ -57,7 +55,7 @@ class JobLog:
         with self._path.open("ab+", buffering=0) as file:
             log = AttemptLog(file.fileno(), 1 + self._attempts())
             place = f"on {socket.gethostname()} (process {os.getpid()}), {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
-            file.write(f"{MARK}attempt {log.number} {place}: {reason}\n".encode())
+            _write_mark(log.file, f"attempt {log.number} {place}: {reason}")
             file.write(f"$ {shlex.join([*as_assignments(environment), *words])}\n".encode())
             yield log
 
@@ -95,6 +93,13 @@ def exit_words(code: int) -> str:
     names = {known.value: f" ({known.name})" for known in signal.Signals}
     hint = "; if memory was short, run fewer jobs at a time" if code == -signal.SIGKILL else ""
     return f"killed by signal {-code}{names.get(-code, '')}{hint}"
+
+
+def _write_mark(file: int, text: str) -> None:
+    """Write a line of ours; a program that was killed may have left a line without its end."""
+    size = os.fstat(file).st_size
+    before = "\n" if size > 0 and os.pread(file, 1, size - 1) != b"\n" else ""
+    os.write(file, f"{before}{MARK}{text}\n".encode())
 
 
 def _begins(line: bytes) -> bool:

@@ -70,13 +70,16 @@ def read_runs(root: Path) -> JobRuns:
         try:
             runs.append(_read_run(path))
         except (UserError, OSError) as error:
-            damaged[path] = str(error).removeprefix(str(path)).lstrip(":/ ")
+            damaged[path] = reason_of(path, str(error))
         except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError) as error:
-            damaged[path] = f"damaged: {error!r}"
+            damaged[path] = reason_of(path, f"damaged: {error!r}")
     runs.sort(key=lambda run: (run.state == "finished", run.started, run.path))
-    # One line: a dry run, which is a shell script, has it in a comment.
-    reasons = {path: " ".join(reason.split())[:_LONGEST_REASON] for path, reason in damaged.items()}
-    return JobRuns({run.seed: run for run in runs}, reasons)
+    return JobRuns({run.seed: run for run in runs}, damaged)
+
+
+def reason_of(path: Path, error: str) -> str:
+    """What an error says of the run in `path`, on one line: a dry run, which is a shell script, has it in a comment."""
+    return " ".join(error.removeprefix(str(path)).lstrip(":/ ").split())[:_LONGEST_REASON]
 
 
 def _read_run(path: Path) -> SeedRun:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from offlow_core.sweeps.attempt import ELSEWHERE, FINISHED, INTERRUPTED
-from offlow_core.sweeps.engines.engine import Engine, Launch
+from offlow_core.sweeps.engines.engine import Ended, Engine, Launch
 from offlow_core.sweeps.job_folder import JobFolder, JobStatus, State
 from offlow_core.sweeps.job_log import exit_words
 from offlow_core.sweeps.sweep_progress import SweepProgress
@@ -31,8 +31,8 @@ def run_launches(
 def _wait(engine: Engine, stop: StopRequest, progress: SweepProgress) -> None:
     told, next_look_s = False, 0.0
     while engine.is_busy:
-        for name, code in engine.poll().items():
-            progress.ended(name, *_outcome(progress, name, code))
+        for name, ended in engine.poll().items():
+            progress.ended(name, *_outcome(progress.folder(name), ended))
         if stop.requested and not told:
             engine.stop()
             print(f"{stop.reason}: {engine.stops}", file=sys.stderr)
@@ -46,16 +46,18 @@ def _wait(engine: Engine, stop: StopRequest, progress: SweepProgress) -> None:
     progress.refresh()
 
 
-def _outcome(progress: SweepProgress, name: str, code: int) -> tuple[State, str]:
-    """State and reason by an attempt's exit status."""
+def _outcome(folder: JobFolder, ended: Ended) -> tuple[State, str]:
+    """State and reason by how a job's attempt ended."""
+    code = ended.code
     if code == FINISHED:
         return "finished", ""
     if code == ELSEWHERE:
         return "running", "is running elsewhere"
-    folder = progress.folder(name)
     status = folder.status()
     if status.state == "finished":  # the attempt died after its program had done its work
         return "finished", ""
+    if code is None:
+        return "failed", ended.reason
     if code == INTERRUPTED:
         return "interrupted", status.reason
     if code < 0:

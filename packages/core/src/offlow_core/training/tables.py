@@ -113,7 +113,7 @@ def _parse(path: Path, name: str, cells: list[str], dtype: type) -> np.ndarray:
     convert = int if dtype is np.int64 else lambda cell: float(cell) if cell else np.nan
     try:
         return np.array([convert(cell) for cell in cells], dtype)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise TableError(f"{path}, column {name!r}: {error}; the file is damaged") from error
 
 

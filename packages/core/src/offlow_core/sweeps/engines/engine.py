@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from offlow_core.sweeps.job_folder import JobFolder
 
@@ -23,6 +23,15 @@ class Launch:
         return self.folder.job.name
 
 
+class Ended(NamedTuple):
+    """How an attempt ended."""
+
+    code: int | None
+    """The exit status of its process, below 0 for a signal; None where no process came to have one."""
+    reason: str = ""
+    """Why there is none."""
+
+
 def make_launch(folder: JobFolder, program: Path, *, retries: int, threads: int) -> Launch:
     """The launch of a job by `offlow_core.sweeps.attempt`, in this Python's environment."""
     # -P: nothing in the folder that the sweep is started in can be mistaken for a module.
@@ -39,8 +48,8 @@ class Engine(Protocol):
     def start(self, launches: Sequence[Launch]) -> None:
         """Take the launches on."""
 
-    def poll(self) -> dict[str, int]:
-        """Name -> exit status of the attempts that have ended since the last call; starts what can be started."""
+    def poll(self) -> dict[str, Ended]:
+        """How attempts ended, by job, that have done so since the last call; starts what can be started."""
 
     @property
     def is_busy(self) -> bool:

@@ -1,23 +1,27 @@
 """Jobs as processes of this machine, as many at a time as its cores and memory bear."""
 
+import errno
+import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from offlow_core.sweeps import end_with_parent
-from offlow_core.sweeps.attempt import UNUSABLE
-from offlow_core.sweeps.engines.engine import Launch
+from offlow_core.sweeps.engines.engine import Ended, Launch
 from offlow_core.sweeps.engines.memory import available_gb
 from offlow_core.sweeps.resources import NO_PREALLOCATION, cores
 
 SETTLING_S = 60.0
 """How long a program takes at most until it has the memory that it needs."""
 INSISTING_S = 5.0
+RESTING_S = 5.0
+"""How long nothing is started after the machine had not even enough for another process."""
+SHORTAGES = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What that fails with: processes, memory, open files. It passes, and is no fault of the job."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class LocalPool:
         self._room, self._retries, self._clock = room, retries, clock
         self._waiting: deque[Launch] = deque()
         self._running: list[_Running] = []
-        self._deaths: dict[str, int] = {}
+        self._setbacks: dict[str, int] = {}
+        self._rests_until_s = -math.inf
 
     def start(self, launches: Sequence[Launch]) -> None:
         """Put the launches into the queue."""
@@ -76,30 +81,47 @@ class LocalPool:
         """Whether anything waits or runs."""
         return bool(self._waiting or self._running)
 
-    def poll(self) -> dict[str, int]:
+    def poll(self) -> dict[str, Ended]:
         """What has ended; an attempt that was killed is queued again, a bounded number of times."""
-        ended: dict[str, int] = {}
+        ended: dict[str, Ended] = {}
         for running in [one for one in self._running if one.process.poll() is not None]:
             self._running.remove(running)
-            name, status = running.launch.name, running.process.returncode
-            if status < 0 and self._deaths.setdefault(name, 0) < self._retries:
-                self._deaths[name] += 1
-                self._waiting.append(running.launch)
-            else:
-                ended[name] = status
-        while self._waiting and self._room.admits(len(self._running), self._settling()):
+            status = running.process.returncode
+            if status >= 0 or not self._queue_again(running.launch):
+                ended[running.launch.name] = Ended(status)
+        while self._waiting and self._may_start():
             launch = self._waiting.popleft()
-            try:
-                self._running.append(self._begin(launch))
-            except OSError as error:  # of its log, for example: the other jobs are not to suffer from it
-                print(f"{launch.name} cannot be started: {error}", file=sys.stderr)
-                ended[launch.name] = UNUSABLE
+            failure = self._try_to_begin(launch)
+            if failure is not None:
+                ended[launch.name] = Ended(None, f"it cannot be started: {failure}")
         return ended
+
+    def _may_start(self) -> bool:
+        return self._clock() >= self._rests_until_s and self._room.admits(len(self._running), self._settling())
+
+    def _try_to_begin(self, launch: Launch) -> OSError | None:
+        """What keeps a job from being started for good: its log, for example, from which others are not to suffer."""
+        try:
+            self._running.append(self._begin(launch))
+        except OSError as error:
+            if error.errno not in SHORTAGES:
+                return error
+            self._rests_until_s = self._clock() + RESTING_S
+            return None if self._queue_again(launch) else error
+        return None
+
+    def _queue_again(self, launch: Launch) -> bool:
+        """Put a job that need not be to blame at the end of the queue; False once it has been so too often."""
+        if self._setbacks.setdefault(launch.name, 0) >= self._retries:
+            return False
+        self._setbacks[launch.name] += 1
+        self._waiting.append(launch)
+        return True
 
     def stop(self) -> None:
         """Forget what waits, ask what runs to save and stop."""
         self._waiting.clear()
-        self._deaths = {running.launch.name: self._retries for running in self._running}
+        self._setbacks = {running.launch.name: self._retries for running in self._running}
         for running in self._running:
             running.process.terminate()
 

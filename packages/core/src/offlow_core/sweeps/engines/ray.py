@@ -8,8 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from offlow_core.sweeps.attempt import FAILED
-from offlow_core.sweeps.engines.engine import Launch
+from offlow_core.sweeps.engines.engine import Ended, Launch
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.resources import NO_PREALLOCATION
 
@@ -64,12 +63,12 @@ class RayTasks:
             self._ray.shutdown()
         return bool(self._tasks)
 
-    def poll(self) -> dict[str, int]:
+    def poll(self) -> dict[str, Ended]:
         """What has ended."""
         if not self._tasks:
             return {}
         done, _ = self._ray.wait(list(self._tasks), num_returns=len(self._tasks), timeout=0)
-        return {self._tasks.pop(task): self._status(task) for task in done}
+        return {self._tasks.pop(task): self._ended(task) for task in done}
 
     def stop(self) -> None:
         """Interrupt what runs, forget what waits."""
@@ -82,11 +81,18 @@ class RayTasks:
             self._ray.cancel(task, force=True)
         self._tasks.clear()
 
-    def _status(self, task: Any) -> int:
+    def _ended(self, task: Any) -> Ended:
         try:
-            return self._ray.get(task)
-        except self._ray.exceptions.RayError:  # cancelled, or its worker died too often
-            return FAILED
+            return Ended(self._ray.get(task))
+        except self._ray.exceptions.RayError as error:  # cancelled, or its worker died too often
+            return Ended(None, f"its Ray task ended without an exit status: {words_of(error)}")
+
+
+def words_of(error: Exception) -> str:
+    """The first line of what Ray says, or of what the task raised."""
+    cause = getattr(error, "cause", error)
+    line = next(iter(str(cause).strip().splitlines()), "")
+    return f"{type(cause).__name__}: {line}" if line else type(cause).__name__
 
 
 def _require_listener(address: str) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from offlow_core.sweeps import end_with_parent
-from offlow_core.sweeps.attempt import FAILED
-from offlow_core.sweeps.engines.engine import Launch
+from offlow_core.sweeps.engines.engine import Ended, Launch
 from offlow_core.sweeps.errors import SweepError
 
 LONGEST_MIN = 3 * 24 * 60
@@ -92,9 +91,9 @@ class SlurmArray:
         """Whether jobs are queued or running."""
         return bool(self.jobs)
 
-    def poll(self) -> dict[str, int]:
+    def poll(self) -> dict[str, Ended]:
         """What has ended; submitit asks Slurm now and then."""
-        ended = {name: _status(job) for name, job in self.jobs.items() if job.done()}
+        ended = {name: _ended(job) for name, job in self.jobs.items() if job.done()}
         self.jobs = {name: job for name, job in self.jobs.items() if name not in ended}
         return ended
 
@@ -131,12 +130,13 @@ def _interruptible() -> Generator[None]:
         signal.signal(signal.SIGINT, previous)
 
 
-def _status(job: Any) -> int:
+def _ended(job: Any) -> Ended:
     """The attempt's exit status; where there is none, the job was ended by something else."""
     try:
-        return job.result()
-    except Exception:  # submitit passes on whatever the job raised; the job's folder tells the rest
-        return FAILED
+        return Ended(job.result())
+    except Exception:  # submitit passes on whatever the job raised, with all that it printed
+        errors = f"; see {job.paths.stderr}" if job.paths.stderr.exists() else ""
+        return Ended(None, f"submitit's job {job.job_id} ended without an exit status, in state {job.state}{errors}")
 
 
 def _require_submitit() -> None:
