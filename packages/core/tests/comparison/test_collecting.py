@@ -118,10 +118,40 @@ def test_damaged_runs_are_named_and_never_a_crash(make_run, tmp_path, name, dama
     records, left_out = collect([Source(tmp_path)])
     kept = [run.path for run in records[None]]
     assert good in kept
-    whole = name == "timing.csv"  # without times a run is still whole
+    whole = (name, damage) == ("timing.csv", "missing")  # without times a run is still whole
     assert (path in kept) == whole
     if not whole:
         assert [(run.path, run.reason != "") for run in left_out] == [(path, True)]
+
+
+LINES = ["step,score", "1,0.0", "100,10.0", "200,20.0", "300,60.0", "400,80.0"]
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "reason"),
+    [
+        ("eval.csv", lambda lines: [line for line in lines if line[:3] != "200"], "but eval.csv has none of step 200"),
+        ("eval.csv", lambda lines: [line.replace("20.0", "0.0") for line in lines], "(mean of last 3), but when it"),
+        ("eval.csv", lambda lines: [line.replace("400", "401") for line in lines], "eval.csv has none of step 400"),
+        ("eval.csv", lambda lines: [*lines, "500,80.0"], "eval.csv ends at step 500 of a run of 400"),
+        ("timing.csv", lambda lines: lines[:4], "timing.csv ends at step 300, eval.csv at step 400"),
+        ("timing.csv", lambda lines: [line.replace("6.0", "3.0") for line in lines], "seconds of training in timing"),
+        ("timing.csv", lambda lines: [line.replace("2.0", "-2.0") for line in lines], "seconds of training in timing"),
+    ],
+)
+def test_tables_with_holes_are_damaged(make_run, tmp_path, file, change, reason):
+    path = make_run(scores=(10.0, 20.0, 60.0, 80.0), selected={"mean of last 3": 160 / 3})
+    (path / "eval.csv").write_text("".join(f"{line}\n" for line in LINES))
+    (path / "timing.csv").write_text("step,training_s\n100,2.0\n200,4.0\n300,6.0\n400,8.0\n")
+    assert reasons_of_all(tmp_path) == []
+    lines = (path / file).read_text().splitlines()
+    (path / file).write_text("".join(f"{line}\n" for line in change(lines)))
+    (told,) = reasons_of_all(tmp_path)
+    assert reason in told
+
+
+def reasons_of_all(folder: Path) -> list[str]:
+    return [item.reason for item in collect([Source(folder)])[1]]
 
 
 def test_files_of_another_layout_are_named(make_run, tmp_path):

@@ -1,5 +1,6 @@
 """Methods, what may be compared, and the numbers of tables."""
 
+import json
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from offlow_core.comparison import tables
 from offlow_core.comparison.aggregates import Bootstrap, aggregate
 from offlow_core.comparison.collecting import Source, collect, without_repetitions
-from offlow_core.comparison.comparability import IncomparableError, require_comparable
+from offlow_core.comparison.comparability import IncomparableError, made_differently, require_comparable
 from offlow_core.comparison.curves import curve
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.published import published_scores
@@ -112,9 +113,11 @@ class TestMethods:
         assert list(named_methods(records)) == ["fac (width=128)", "fac (width=64)"]
 
     def test_how_the_data_are_prepared_splits_a_method(self, make_run, tmp_path):
-        make_run("dac", seed=0, options={"d4rl_rules": "dac"})
-        make_run("dac", seed=1, options={"d4rl_rules": "fql"})
-        assert list(compare(tmp_path).methods) == ["dac (d4rl_rules=dac)", "dac (d4rl_rules=fql)"]
+        for suite, agent in (("d4rl", "dac"), ("ogbench", "fac")):
+            for seed, rules in enumerate(("dac", "fql")):
+                make_run(agent, seed=seed, options={"d4rl_rules": rules}, semantics={"suite": suite})
+        # What prepares D4RL's data does nothing to others.
+        assert list(compare(tmp_path).methods) == ["dac (d4rl_rules=dac)", "dac (d4rl_rules=fql)", "fac"]
 
 
 class TestComparability:
@@ -124,6 +127,7 @@ class TestComparability:
             ({"options": {"eval_episodes": 50}}, "protocol", "episodes per evaluation: 5 (fac{0}); 50 (fql{1})"),
             ({"every": 50, "total_steps": 300}, "protocol", "steps between evaluations: 100 (fac{0}); 50 (fql{1})"),
             ({"total_steps": 900}, "budget", "steps of training: 300 (fac{0}); 900 (fql{1})"),
+            ({"options": {"online_steps": 100}}, "budget", "of them online: 0 (fac{0}); 100 (fql{1})"),
             ({"sha": "c" * 64}, "dataset", f"checksum of the dataset: {'a' * 12} (fac{{0}}); {'c' * 12} (fql{{1}})"),
             ({"semantics": {"success_timing": "post"}}, "semantics", "success_timing: post (fql{1}); pre (fac{0})"),
             ({"semantics": {"new": 1}}, "semantics", "new: 1 (fql{1}); not recorded (fac{0})"),
@@ -139,6 +143,19 @@ class TestComparability:
         assert words.format(*(f": {path}" for path in paths)) in str(error.value)
         assert f"--allow {kind}" in str(error.value)
         assert len(require_comparable(methods, [kind])) == 1
+
+    def test_other_software_is_said_but_not_refused(self, make_run, tmp_path):
+        paths = [make_run("fac", seed=seed) for seed in range(2)]
+        manifest = json.loads((paths[1] / "manifest.json").read_text())
+        manifest["packages"]["numpy"], manifest["git"] = "1.0", {"revision": "f" * 40, "dirty": True}
+        (paths[1] / "manifest.json").write_text(json.dumps(manifest))
+        methods = compare(tmp_path).methods
+        assert require_comparable(methods, ()) == []
+        assert made_differently(methods) == [
+            f"fac: made with more than one revision: 0123456789ab (fac: {paths[0]}); "
+            f"ffffffffffff with changes (fac: {paths[1]})",
+            f"fac: made with more than one numpy: 1.0 (fac: {paths[1]}); 2.4.6 (fac: {paths[0]})",
+        ]
 
     def test_runs_of_several_tasks_may_differ(self, make_run, tmp_path):
         make_run("fac", ONE)

@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_is_said(runs, words, message, capsys):
 
 
 def test_incomparable_runs_end_the_command(runs, make_run, capsys):
-    make_run("sac", ONE, total_steps=9)
+    make_run("sac", ONE, total_steps=900)
     with pytest.raises(SystemExit, match="steps of training: 300"):
         main(["compare", str(runs)])
     main(["compare", str(runs), "--allow", "budget"])

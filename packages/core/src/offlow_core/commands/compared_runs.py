@@ -1,7 +1,7 @@
 """What `offlow compare` and `offlow report` share: which runs, and how they are judged."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal
@@ -18,13 +18,15 @@ from offlow_core.comparison.collecting import (
     without_older_versions,
     without_repetitions,
 )
-from offlow_core.comparison.comparability import require_comparable
+from offlow_core.comparison.comparability import made_differently, require_comparable
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.report import Report, make_report
 from offlow_core.comparison.statistics import RESAMPLES
 from offlow_core.comparison.summary import Comparison
+from offlow_core.errors import UserError
 from offlow_core.option_checks import OptionError, check
 from offlow_core.suites import canonical_name
+from offlow_core.training.run_record import RunRecord
 from offlow_core.training.run_scores import LAST, LAST_K
 
 MOST_LINES = 10
@@ -70,12 +72,18 @@ def compared(options: ComparedRuns, title: str) -> Report:
     methods, repeated = without_repetitions(named)
     hint = " (--allow versions)"
     left_out = [*damaged, *(LeftOut(run.path, run.reason + hint) for run in older if not mixes), *repeated]
-    _list("left out", [f"{run.path}: {run.reason}" for run in left_out])
-    if not methods:
-        raise NoRunsError("no run is left to compare")
-    # Of all runs, so that which of two repetitions counts does not hide that they differ.
-    differences = require_comparable(named, options.allow)
+    reasons = [f"{run.path}: {run.reason}" for run in left_out]
+    try:
+        if not methods:
+            raise NoRunsError(_nothing_left(options.tasks, groups))
+        # Of all runs, so that which of two repetitions counts does not hide that they differ.
+        differences = require_comparable(named, options.allow)
+    except UserError:
+        _list("left out", reasons, most=None)  # there will be no report that lists them all
+        raise
+    _list("left out", reasons)
     differences += [f"{run.path}: {run.reason}" for run in older if mixes]
+    differences += made_differently(methods)
     _list("compared although these differ", differences)
     return make_report(
         Comparison(methods, options.last_k),
@@ -91,11 +99,18 @@ def _is_like(task: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(task, pattern) for pattern in patterns)
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
-    """Say it on stderr, as far as it is not too long."""
+def _nothing_left(tasks: Sequence[str], groups: Mapping[str | None, Sequence[RunRecord]]) -> str:
+    found = sorted({run.task for runs in groups.values() for run in runs})
+    if not found:
+        return "no run is left to compare"
+    return f"no run is left to compare: --tasks {' '.join(tasks)} fits none of the tasks, which are {', '.join(found)}"
+
+
+def _list(what: str, lines: Sequence[str], most: int | None = MOST_LINES) -> None:
+    """Say it on stderr, `most` lines of it (None: all)."""
     if lines:
         print(f"{what} ({len(lines)}):", file=sys.stderr)
-    for line in lines[:MOST_LINES]:
+    for line in lines[:most]:
         print(f"  {line}", file=sys.stderr)
-    if len(lines) > MOST_LINES:
-        print(f"  and {len(lines) - MOST_LINES} more (offlow report lists them all)", file=sys.stderr)
+    if most is not None and len(lines) > most:
+        print(f"  and {len(lines) - most} more (offlow report lists them all)", file=sys.stderr)

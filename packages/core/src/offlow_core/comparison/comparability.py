@@ -17,7 +17,10 @@ KINDS: Mapping[str, Facts] = MappingProxyType(
             "episodes per evaluation": run.options.get("eval_episodes"),
             "steps between evaluations": run.options.get("eval_interval"),
         },
-        "budget": lambda run: {"steps of training": run.total_steps},
+        "budget": lambda run: {
+            "steps of training": run.total_steps,
+            "of them online": run.options.get("online_steps", 0),
+        },
         "dataset": lambda run: {"checksum of the dataset": run.dataset},
         "semantics": lambda run: {
             "kind of score": run.score,
@@ -62,6 +65,22 @@ def require_comparable(methods: Mapping[str, Sequence[RunRecord]], allowed: Coll
             "\n".join(["these runs are not comparable:", *lines, f"leave some out, or mix them with --allow {words}"])
         )
     return [text for texts in found.values() for text in texts]
+
+
+def made_differently(methods: Mapping[str, Sequence[RunRecord]]) -> list[str]:
+    """One sentence per method and piece of software that is not the same for all of its runs.
+
+    Not of this project's own packages, whose versions are judged before (`without_older_versions`).
+    """
+
+    def others(run: RunRecord) -> Mapping[str, Any]:
+        return {name: text for name, text in run.software.items() if not name.startswith("offlow-")}
+
+    return [
+        f"{method}: made with more than one {text.removeprefix(f'{method}: ')}"
+        for method, runs in methods.items()
+        for text in _differing(method, runs, others)
+    ]
 
 
 def _differing(task: str, runs: Sequence[RunRecord], facts: Facts) -> list[str]:

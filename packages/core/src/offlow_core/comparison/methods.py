@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from offlow_core.comparison.comparability import NOT_RECORDED, conditions
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.training.run_record import RunRecord
 
-PREPARATION = frozenset({"d4rl_rules", "minari_keeps_cut_off_ends", "frame_stack"})
-"""Options of the suites that decide how an algorithm gets the data, which no checksum of files tells."""
-NO_PART_OF_A_METHOD = (frozenset(field.name for field in fields(SuiteOptions)) - PREPARATION) | {
+PREPARATION = MappingProxyType({"d4rl_rules": "d4rl", "minari_keeps_cut_off_ends": "minari", "frame_stack": None})
+"""Options that decide how an algorithm gets the data, which no checksum of files tells, by their suite (None: all)."""
+NO_PART_OF_A_METHOD = (frozenset(field.name for field in fields(SuiteOptions)) - PREPARATION.keys()) | {
     "agent.agent_name",
     "compile",
     "device",
@@ -52,7 +53,11 @@ def named_methods(groups: Mapping[str | None, Sequence[RunRecord]]) -> dict[str,
 
 def _options(run: RunRecord) -> dict[str, str]:
     """The options that make an agent a method, as text."""
-    return {name: _text(value) for name, value in run.options.items() if name not in NO_PART_OF_A_METHOD}
+    return {
+        name: _text(value)
+        for name, value in run.options.items()
+        if name not in NO_PART_OF_A_METHOD and PREPARATION.get(name) in (None, run.suite)
+    }
 
 
 def _all_conditions(runs: Sequence[RunRecord]) -> list[dict[str, str]]:

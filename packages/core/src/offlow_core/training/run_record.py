@@ -58,12 +58,21 @@ class RunRecord:
     """How long the run was asked to train."""
     dataset: str
     """Checksum of the training data."""
+    own_data: bool
+    """Whether the data came from a file that the user named, so that they need not be the published ones."""
     semantics: Mapping[str, Any]
     """What the suite says of the task, under dotted names, without how an algorithm prepares the data."""
     versions: Mapping[str, str]
     """Distributions of this project that made the run."""
-    made_with: str
-    """Revision, machine and device."""
+    software: Mapping[str, str]
+    """Revision of this project, Python and packages that made the run, by name."""
+    machine: str
+    """Device and platform."""
+
+    @property
+    def made_with(self) -> str:
+        """All software and the machine, in words."""
+        return "; ".join([", ".join(f"{name} {text}" for name, text in self.software.items()), self.machine])
 
 
 def read_run(path: Path) -> RunRecord:
@@ -100,16 +109,11 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
     config, manifest = run.config, run.manifest
     irrelevant = RunOptions.changeable.union(manifest.get("changeable", ()))
     steps, scores = _evaluations(run)
-    timing = run.read("timing")
-    if len(timing["step"]) and steps[-1] < (end := timing["step"][-1]):
-        raise UnusableRunError(f"its last evaluation is of step {steps[-1]}, but it trained until step {end}")
-    reported, computed = _numbers(status.get("scores", {})), final_scores(steps, scores)
-    for rule in (LAST, BEST):
-        if not math.isclose(reported.get(rule, computed[rule]), computed[rule], rel_tol=1e-9, abs_tol=1e-9):
-            raise UnusableRunError(
-                f"damaged: by eval.csv its score is {computed[rule]:g} ({rule}), but when it finished it reported "
-                f"{reported[rule]:g}"
-            )
+    total_steps = int(manifest.get("total_steps", steps[-1]))
+    _check_steps(steps, config.get("eval_interval"), total_steps)
+    timing = _timing(run, steps)
+    reported = _numbers(status.get("scores", {}))
+    _check_reported(reported, final_scores(steps, scores))
     semantics = manifest["semantics"]
     evaluations, unusable = saved_scores(run.path)
     selected = {rule: value for rule, value in reported.items() if rule not in (LAST, BEST, mean_rule(LAST_K))}
@@ -127,11 +131,13 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
         selected=selected | {found.rule(steps[-1]): float(found.score) for found in evaluations},
         unusable=unusable,
         started=_text(status["started"]),
-        total_steps=int(manifest.get("total_steps", steps[-1])),
+        total_steps=total_steps,
         dataset=_text(_checksum(manifest["dataset"])),
+        own_data=manifest["dataset"].get("source") == "dataset_path",
         semantics=dict(flattened({k: v for k, v in semantics.items() if k not in ("dataset_rules", "score")})),
         versions={name: _text(text) for name, text in manifest["packages"].items() if name.startswith("offlow-")},
-        made_with=_made_with(manifest),
+        software=_software(manifest),
+        machine=f"{manifest['device']}; {manifest['platform']}",
     )
 
 
@@ -147,6 +153,45 @@ def _evaluations(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
     if not (np.diff(steps) > 0).all():
         raise UnusableRunError("damaged: the steps in eval.csv do not increase")
     return steps, scores
+
+
+def _check_steps(steps: np.ndarray, interval: Any, total_steps: int) -> None:
+    """Whether every evaluation that was due until the last one is there, and none beyond the run's end."""
+    if isinstance(interval, int) and interval > 0:
+        missing = np.setdiff1d(np.arange(interval, steps[-1] + 1, interval), steps)
+        if len(missing):
+            raise UnusableRunError(
+                f"damaged: evaluated every {interval} steps, but eval.csv has none of step {missing[0]}"
+            )
+    if steps[-1] > total_steps:
+        raise UnusableRunError(f"damaged: eval.csv ends at step {steps[-1]} of a run of {total_steps}")
+
+
+def _timing(run: RunDirectory, steps: np.ndarray) -> Mapping[str, np.ndarray]:
+    """The run's timing.csv; records of older runs may lack it, but one that is there must fit the evaluations."""
+    timing = run.read("timing")
+    if not (run.path / "timing.csv").exists():
+        return timing
+    end = max(timing["step"], default=0)
+    if steps[-1] < end:
+        raise UnusableRunError(f"its last evaluation is of step {steps[-1]}, but it trained until step {end}")
+    if steps[-1] > end:
+        raise UnusableRunError(f"damaged: timing.csv ends at step {end}, eval.csv at step {steps[-1]}")
+    seconds = timing.get("training_s", np.zeros(0))
+    seconds = seconds[np.isfinite(seconds)]
+    if (np.diff(seconds, prepend=0) < 0).any():
+        raise UnusableRunError("damaged: the seconds of training in timing.csv do not increase from 0")
+    return timing
+
+
+def _check_reported(reported: Mapping[str, float], computed: Mapping[str, float]) -> None:
+    """Whether eval.csv still says what the run reported when it finished, by every rule that needs no more than it."""
+    for rule, score in computed.items():
+        if not math.isclose(reported.get(rule, score), score, rel_tol=1e-9, abs_tol=1e-9):
+            raise UnusableRunError(
+                f"damaged: by eval.csv its score is {score:g} ({rule}), but when it finished it reported "
+                f"{reported[rule]:g}"
+            )
 
 
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
@@ -175,11 +220,11 @@ def _checksum(dataset: Mapping[str, Any]) -> str:
     return files[0] if files else dataset["sha256"]
 
 
-def _made_with(manifest: Mapping[str, Any]) -> str:
+def _software(manifest: Mapping[str, Any]) -> dict[str, str]:
     git = manifest.get("git")
-    revision = "no revision" if git is None else git["revision"][:12] + (", changed" if git["dirty"] else "")
-    packages = ", ".join(f"{name} {text}" for name, text in manifest["packages"].items())
-    return f"{revision}; {manifest['device']}; {manifest['platform']}; Python {manifest['python']}; {packages}"
+    revision = "unknown" if git is None else git["revision"][:12] + (" with changes" if git["dirty"] else "")
+    packages = {name: _text(text) for name, text in manifest["packages"].items()}
+    return {"revision": revision, "Python": _text(manifest["python"]), **packages}
 
 
 def _whole(value: Any) -> int:
