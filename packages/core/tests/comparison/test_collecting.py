@@ -345,6 +345,8 @@ def test_a_named_folder_without_runs_is_refused(make_run, tmp_path):
     ("file", "change"),
     [
         ("status.json", {"started": None}),
+        ("status.json", {"started": "yesterday"}),
+        ("config.json", {"seed": True}),
         ("status.json", {"scores": {"offline-selected": "x"}}),
         ("status.json", {"scores": {"offline-selected": float("nan")}}),
         ("status.json", {"scores": {"last": 61.0}}),

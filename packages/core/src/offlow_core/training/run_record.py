@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ def _record(run: RunDirectory, status: Mapping[str, Any]) -> RunRecord:
         seconds=_training_seconds(timing, steps),
         selected=selected | {found.rule(steps[-1]): float(found.score) for found in evaluations},
         unusable=unusable,
-        started=_text(status["started"]),
+        started=datetime.fromisoformat(_text(status["started"])).isoformat(),
         total_steps=total_steps,
         dataset=_text(_checksum(manifest["dataset"])),
         own_data=manifest["dataset"].get("source") == "dataset_path",
@@ -228,7 +229,7 @@ def _software(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int):
+    if type(value) is not int:  # a truth value is none
         raise TypeError(f"expected a whole number, got {value!r}")
     return value
 
