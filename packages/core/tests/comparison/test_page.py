@@ -139,6 +139,18 @@ def test_tasks_are_filtered_by_part_of_their_name(page):
     assert page.locator(f"#task-{TWO}").is_visible()
 
 
+def test_what_the_task_filter_leaves_unfiltered_says_so(page):
+    notes = page.locator(".unfiltered")
+    assert notes.count() == 3  # aggregates, probability of improvement, charts
+    assert page.locator("#ogbench-aggregates .unfiltered").count() == 1
+    assert page.locator(".unfiltered:visible").count() == 0
+    page.get_by_role("searchbox", name="Tasks").fill("task2")
+    assert page.locator(".unfiltered:visible").count() == 3
+    assert "--tasks" in notes.first.text_content()
+    page.get_by_role("searchbox", name="Tasks").fill("cube")
+    assert page.locator(".unfiltered:visible").count() == 0
+
+
 def test_curves_over_time(page):
     lines(page, TWO)
     page.get_by_label("time of training").check()

@@ -1,6 +1,8 @@
 """What `offlow compare` prints and `offlow report` writes."""
 
 import csv
+import os
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -8,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from offlow_core.command import main
-from offlow_core.comparison.table import Table, cells, csv_text, latex, markdown
+from offlow_core.comparison.table import LATEX_PACKAGES, Cell, Table, cells, csv_text, latex, markdown
 
 ONE, TWO = (f"cube-single-play-singletask-task{n}-v0" for n in (1, 2))
 
@@ -29,7 +31,7 @@ def test_compare_prints_tables_and_names_what_is_left_out(runs, capsys):
     out, err = capsys.readouterr()
     assert f"| {ONE} (success) | **80.5 ± 0.7 (2)** | 40.2 ± 0.4 (2) |" in out
     assert "| fac (2 seeds) | **80.5 [80.0, 81.0]** |" in out
-    assert "| fac |  | 100.0 |" in out
+    assert "| fac |  | 100.0 [100.0, 100.0] |" in out
     assert "left out (1):" in err
     assert "interrupted; continue with --resume" in err
 
@@ -71,6 +73,7 @@ def test_compare_by_another_rule(runs, capsys):
         ([], "name runs to compare"),
         (["missing"], "missing is no folder"),
         (["{runs}", "--rule", "median"], "no run has a score by the rule 'median'; there are: last, "),
+        (["{runs}", "--rule", "mean", "--last_k", "4"], "for 'mean of last 4', --last_k takes fewer"),
         (["{runs}", "--rule", ""], "no run has a score by the rule ''"),
         (["{runs}", "--tasks", "nothing"], "no run is left to compare"),
         (["{runs}", "--last_k", "0"], "last_k must be at least 1"),
@@ -152,6 +155,64 @@ def test_report_writes_everything(runs, tmp_path, capsys):
     assert all((out / line.split("(")[1][:-1]).is_file() for line in text.splitlines() if line.startswith("!["))
 
 
+def test_published_numbers_are_numbers_for_programs(make_run, tmp_path):
+    make_run("dac", "hopper-medium-v2", scores=(50.0,), semantics={"suite": "d4rl"})
+    main(["report", str(tmp_path / "runs"), "--out", str(tmp_path / "out")])
+    with (tmp_path / "out" / "tables" / "published.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    (ours,) = [row for row in rows if row["our method"]]
+    expected = {"tasks": "hopper-medium-v2", "method": "DAC", "phase": "offline", "offline steps": "2000000"}
+    expected |= {"online steps": "", "mean": "101.2", "our method": "dac", "our rule": "last", "our mean": "50.0"}
+    expected |= {"our offline steps": "100", "our online steps": "0", "our data": "own"}
+    assert {name: ours[name] for name in expected} == expected
+    for row in rows:
+        float(row["mean"])
+        float(row["spread"] or 0)
+        assert bool(row["our method"]) is bool(row["our mean"])
+
+
+def compiled(text: str, folder) -> str:
+    """The log of LaTeX for a document with this text."""
+    program = shutil.which("pdflatex")
+    if program is None:
+        message = "no pdflatex (Debian: apt-get install --no-install-recommends texlive-latex-recommended)"
+        if os.environ.get("OFFLOW_LATEX") == "required":
+            pytest.fail(message)
+        pytest.skip(message)
+    (folder / "body.tex").write_text(text)
+    lines = [r"\documentclass{article}", *LATEX_PACKAGES, r"\begin{document}", r"\input{body}", r"\end{document}"]
+    (folder / "main.tex").write_text("\n".join(lines))
+    command = [program, "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "main"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, errors="replace")
+    assert done.returncode == 0, done.stdout[-3_000:]
+    return (folder / "main.log").read_text(errors="replace")
+
+
+def too_wide(log: str) -> float:
+    """By how many points the worst line exceeds the text."""
+    return max((float(line.split("(")[1].split("pt")[0]) for line in log.splitlines() if "Overfull" in line), default=0)
+
+
+def test_latex_sets_a_report(runs, tmp_path):
+    main(["report", str(runs), "--out", str(tmp_path / "out"), "--last_k", "9"])
+    text = (tmp_path / "out" / "report.tex").read_text()
+    for package in LATEX_PACKAGES:
+        assert f"% {package}\n" in text
+    assert too_wide(compiled(text, tmp_path)) < 5
+
+
+def test_latex_sets_large_and_odd_tables(tmp_path):
+    numbers = cells("cube-single-play-singletask-task1-v0", *[Cell("100.0 ± 10.0 (8)", True)] * 12)
+    texts = cells("a_b & 50% #1 {~} ^ \\ $ --last_k", "[in brackets] “quoted” — é…", "word " * 30)
+    tables = [
+        Table(
+            "numbers", "Numbers_& more", ("task", *(f"diffusion_ql{i}" for i in range(12))), (numbers,) * 95, "", "x"
+        ),
+        Table("texts", "Texts", ("left", "middle", "right"), (texts,) * 90, "With --last_k."),
+    ]
+    assert too_wide(compiled("\n".join(map(latex, tables)), tmp_path)) < 5
+
+
 def test_a_suite_without_anything_to_aggregate_says_why(make_run, tmp_path, capsys):
     make_run("flow_t", "Hopper-v4", semantics={"suite": "gymnasium", "score": "return"})
     main(["compare", str(tmp_path / "runs")])
@@ -202,6 +263,26 @@ class TestTable:
         assert r"a\_b & x|y \\" in text
         assert r"50\% & é $\pm$ 1 \\" in text
         assert r"\#1 & \{\textasciitilde{}\} \\" in text
+
+    def test_latex_splits_what_is_no_page(self):
+        row = cells("task", *["10.0 ± 1.0 (8)"] * 9)  # 4 letters and 14 for each of nine: six in a row of 100
+        table = Table("t", "Title", tuple("abcdefghij"), (row,) * 41, "", "method")
+        parts = latex(table).split(r"\begin{table}")[1:]
+        assert [part.count("10.0 ±".replace("±", r"$\pm$")) for part in parts] == [21 * 6, 21 * 3, 20 * 6, 20 * 3]
+        assert [r"a & b & c & d & e & f & g \\" in part for part in parts] == [True, False, True, False]
+        assert r"\caption{Title, part 4 of 4. }" in parts[3]
+        assert r"\label{tab:t}" in parts[0]
+        assert r"\label{tab:t-4}" in parts[3]
+
+    def test_latex_has_columns_of_text_that_wrap_over_pages(self):
+        table = Table("t", "Title", ("a", "b"), (cells(Cell("long", brief="in short"), "--flag"),))
+        text = latex(table)
+        assert r"\begin{longtable}{>{\raggedright\arraybackslash}p{" in text
+        assert r"in short & -{}-flag \\\addlinespace" in text
+
+    def test_csv_has_the_records(self):
+        table = Table("t", "", ("a",), (cells("x ± 1"),), records=({"mean": 1.5, "of": "x"}, {"mean": None, "of": "y"}))
+        assert csv_text(table) == "mean,of\n1.5,x\n,y\n"
 
     def test_a_row_of_another_length_is_refused(self):
         with pytest.raises(ValueError, match="expected 2 cells, got 1"):

@@ -109,7 +109,8 @@ def _profiles(item: Aggregates, rule: str, methods: Mapping[str, Look]) -> "Figu
     style(axes, "performance profile", "share of runs with a score above it")
     label = _wrapped(f"score in points, by the rule “{rule}”", figure, LETTERS_PER_INCH)
     axes.set_xlabel(label, fontsize=8, color=GREY, parse_math=False)
-    _title(figure, f"{item.scores.suite}: all runs of all tasks, band: 95% bootstrap interval")
+    tasks = counted(len(item.scores.tasks), "task")
+    _title(figure, f"{item.scores.suite}: all runs of {tasks}, band: 95% bootstrap interval")
     _legend(figure, [axes], methods)
     return figure
 

@@ -11,6 +11,7 @@ from offlow_core.comparison.published import published_scores
 from offlow_core.comparison.summary import Comparison
 from offlow_core.comparison.table import Table
 from offlow_core.errors import UserError
+from offlow_core.training.run_scores import mean_rule
 
 
 class UnknownRuleError(UserError, ValueError):
@@ -66,7 +67,7 @@ def make_report(
     differences: Sequence[str],
 ) -> Report:
     """Take all statistics; UnknownRuleError where no run has a score by `rule`."""
-    rule = _matching(comparison.rules, rule)
+    rule = _matching(comparison, rule)
     found = [aggregate(comparison.aggregated(suite, rule), bootstrap) for suite in comparison.suites]
     curves = [
         drawn
@@ -86,11 +87,13 @@ def make_report(
     )
 
 
-def _matching(rules: Sequence[str], wanted: str) -> str:
+def _matching(comparison: Comparison, wanted: str) -> str:
     """The rule of this name, or the only one that begins so."""
+    rules, mean = comparison.rules, mean_rule(comparison.last_k)
     found = [name for name in rules if name == wanted] or [name for name in rules if wanted and name.startswith(wanted)]
     if not found:
-        raise UnknownRuleError(f"no run has a score by the rule {wanted!r}; there are: {', '.join(rules)}")
+        hint = "" if mean in rules else f"; no run has evaluations enough for {mean!r}, --last_k takes fewer"
+        raise UnknownRuleError(f"no run has a score by the rule {wanted!r}; there are: {', '.join(rules)}{hint}")
     if len(found) > 1:
         raise UnknownRuleError(f"several rules begin with {wanted!r}: {', '.join(found)}; give one in full")
     return found[0]

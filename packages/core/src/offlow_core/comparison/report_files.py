@@ -7,9 +7,12 @@ from pathlib import Path
 
 from offlow_core.comparison import figures, page
 from offlow_core.comparison.report import Report
-from offlow_core.comparison.table import Table, csv_text, latex, markdown
+from offlow_core.comparison.table import LATEX_PACKAGES, Table, csv_text, latex, markdown
 from offlow_core.errors import UserError
 from offlow_core.files import atomic_file
+
+FLUSHED = 10
+"""Tables after which LaTeX is told to set those that it holds back, as it cannot hold back many."""
 
 
 class ReportError(UserError, OSError):
@@ -56,9 +59,16 @@ def _with_own_names(found: Sequence[Table]) -> list[Table]:
 
 def _as_latex(report: Report, everything: Sequence[Table]) -> str:
     """The tables but those of single runs, which are no matter for a paper."""
-    differences = [f"% Compared although these differ: {text}\n" for text in report.differences]
-    shown = [latex(table) for table in everything if table.name not in ("left-out", "run-scores", "runs")]
-    return "\n".join([*differences, *shown])
+    head = ["% Tables for a document of one column with this in its preamble:\n"]
+    head += [f"% {line}\n" for line in LATEX_PACKAGES]
+    head += [f"% Compared although these differ: {text}\n" for text in report.differences]
+    shown = [table for table in everything if table.name not in ("left-out", "run-scores", "runs")]
+    texts = []
+    for i, table in enumerate(shown):
+        if i % FLUSHED == FLUSHED - 1 or not table.axis:  # floats would stand between the pages of a table of text
+            texts.append("\\clearpage\n")
+        texts.append(latex(table))
+    return "".join(head) + "\n" + "\n".join(texts)
 
 
 def _as_markdown(report: Report, everything: Sequence[Table], pictures: Sequence[Path]) -> str:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from offlow_core.comparison.shared_tasks import lacking, patterns, shared_tasks
 from offlow_core.training.run_record import RETURN, RunRecord
 from offlow_core.training.run_scores import final_scores
 from offlow_core.wording import counted
@@ -23,10 +24,12 @@ class ScoreSpread:
 
 @dataclass(frozen=True, eq=False)
 class SuiteScores:
-    """What is aggregated over the tasks of a suite: of each method, the seeds that ran on all of them."""
+    """What is aggregated over tasks of a suite: of each method that ran on all of them, the seeds that did."""
 
     suite: str
     tasks: tuple[str, ...]
+    is_whole: bool
+    """Whether these are all tasks of the suite."""
     scores: Mapping[str, np.ndarray]
     """By method, [seeds, tasks], 1 where the task's score is 100."""
     remarks: tuple[str, ...]
@@ -56,9 +59,15 @@ class Comparison:
         """All rules by which some run has a score."""
         return list(dict.fromkeys(rule for run in self.runs for rule in self.scores_of(run)))
 
-    def scores_of(self, run: RunRecord) -> dict[str, float]:
-        """A run's final score by the name of the rule."""
-        return final_scores(run.steps, run.scores, self.last_k) | dict(run.selected)
+    def scores_of(self, run: RunRecord, until: int | None = None) -> dict[str, float]:
+        """A run's final score by the name of the rule; `until` a step before its last, as if it had ended there.
+
+        What its package or later evaluations chose is of the whole run only.
+        """
+        if until is None or until >= run.steps[-1]:
+            return final_scores(run.steps, run.scores, self.last_k) | dict(run.selected)
+        taken = run.steps <= until
+        return final_scores(run.steps[taken], run.scores[taken], self.last_k)
 
     def on(self, method: str, task: str) -> Sequence[RunRecord]:
         """The runs of a method on a task."""
@@ -78,25 +87,30 @@ class Comparison:
         return ScoreSpread(float(np.mean(values)), std, len(values))
 
     def aggregated(self, suite: str, rule: str) -> SuiteScores:
-        """The matrices of the methods that were run on every task of a suite, of the seeds they have on all of them.
+        """The matrices of the methods that have scores on all tasks of a suite, of the seeds they have on all of them.
 
-        Tasks whose scores have no common scale are left out.
+        Tasks whose scores have no common scale are left out; so are, where no two methods share all tasks, those that
+        `shared_tasks` leaves out.
         """
-        tasks = [task for task in self.suites[suite] if self.score_name(task) != RETURN]
-        remarks = [f"{task}: returns have no common scale" for task in self.suites[suite] if task not in tasks]
+        known, methods = self.suites[suite], self.methods_of(suite)
+        scaled = [task for task in known if self.score_name(task) != RETURN]
+        found = {(method, task): self._by_seed(method, task, rule) for method in methods for task in scaled}
+        tasks_of = {method: [task for task in scaled if found[method, task]] for method in methods}
+        tasks = shared_tasks(tasks_of, scaled)
+        remarks = [f"{task}: returns have no common scale" for task in known if task not in scaled]
+        if unshared := [task for task in scaled if task not in tasks]:
+            why = f"no two methods have scores on all {counted(len(scaled), 'task')}, and more can be compared without"
+            remarks.append(f"{', '.join(patterns(unshared, known))}: {why}")
+        remarks += lacking(tasks_of, tasks, known)
         scores = {}
-        for method in self.methods_of(suite) if tasks else []:
-            by_task = [self._by_seed(method, task, rule) for task in tasks]
-            missing = [task for task, seeds in zip(tasks, by_task, strict=True) if not seeds]
+        for method in (name for name in methods if tasks and set(tasks).issubset(tasks_of[name])):
+            by_task = [found[method, task] for task in tasks]
             common = sorted(set.intersection(*(set(seeds) for seeds in by_task)))
-            dropped = sum(map(len, by_task)) - len(common) * len(tasks)
-            if missing:
-                remarks.append(f"{method}: no score on {', '.join(missing)}")
-            elif dropped:
+            if dropped := sum(map(len, by_task)) - len(common) * len(tasks):
                 remarks.append(f"{method}: {counted(dropped, 'run')} whose seed is missing on another task")
             if common:
                 scores[method] = np.array([[seeds[seed] / 100 for seeds in by_task] for seed in common])
-        return SuiteScores(suite, tuple(tasks), scores, tuple(remarks))
+        return SuiteScores(suite, tuple(tasks), tasks == known, scores, tuple(remarks))
 
     def methods_of(self, suite: str) -> list[str]:
         """The methods with a run in a suite."""

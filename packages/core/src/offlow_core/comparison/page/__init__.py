@@ -12,6 +12,7 @@ from offlow_core.comparison.curves import time_unit
 from offlow_core.comparison.looks import looks
 from offlow_core.comparison.published import published_scores
 from offlow_core.comparison.report import Report
+from offlow_core.wording import counted
 
 
 def render(report: Report) -> str:
@@ -73,6 +74,7 @@ def _task(report: Report, suite: str, task: str) -> dict[str, Any]:
 def _suite(item: Aggregates) -> dict[str, Any]:
     return {
         "name": item.scores.suite,
+        "tasks": counted(len(item.scores.tasks), "task"),
         "statistics": {
             method: {name: [100 * e.value, 100 * e.low, 100 * e.high] for name, e in found.items()}
             for method, found in item.statistics.items()

@@ -94,10 +94,10 @@ function estimate([value, low, high], method, row, name, i) {
 }
 
 function drawStatistics(chart, suite) {
-  const title = `${suite.name}: over all tasks, in points by the rule “${literal(data.rule)}”, 95% intervals`;
+  const title = `${suite.name}: over ${suite.tasks}, in points by the rule “${literal(data.rule)}”, 95% intervals`;
   const methods = Object.keys(suite.statistics).filter((name) => shown.has(name)).reverse();
   if (!methods.length) {
-    drawNothing(chart, title, "no ticked method has a score on every task");
+    drawNothing(chart, title, "no ticked method has a score on each of these tasks");
     return;
   }
   const names = Object.keys(suite.statistics[methods[0]]);
@@ -123,12 +123,12 @@ function drawStatistics(chart, suite) {
 }
 
 function drawProfiles(chart, suite) {
-  const title = `${suite.name}: performance profile`;
+  const title = `${suite.name}: performance profile over ${suite.tasks}`;
   const traces = Object.entries(suite.profiles)
     .filter(([method]) => shown.has(method))
     .flatMap(([method, profile]) => lineAndBand(method, suite.thresholds, profile.value, profile.low, profile.high));
   if (!traces.length) {
-    drawNothing(chart, title, "no ticked method has a score on every task");
+    drawNothing(chart, title, "no ticked method has a score on each of these tasks");
     return;
   }
   for (const trace of traces) if (trace.hovertemplate) {
@@ -189,6 +189,8 @@ function update() {
   const words = document.getElementById("task-filter").value.trim().toLowerCase();
   const isWanted = (task) => task.toLowerCase().includes(words);
   filterTables(isWanted);
+  const isFiltered = !data.tasks.every(({ name }) => isWanted(name));
+  for (const note of document.querySelectorAll(".unfiltered")) note.classList.toggle("hidden", !isFiltered);
   for (const { element, drawn, draw } of charts) {
     const isOut = element.dataset.task !== undefined && !isWanted(element.dataset.task);
     element.classList.toggle("hidden", isOut);

@@ -22,6 +22,9 @@ class PublishedScore:
     """Values that options of the agent must have to be it."""
     phase: str
     """offline; online: after both phases; before: of a run with both, before the second."""
+    offline_steps: int | None
+    """Of the offline phase; None: the source does not say."""
+    online_steps: int | None
     score: str
     """As printed."""
     spread: str
@@ -46,6 +49,13 @@ def published_scores() -> tuple[PublishedScore, ...]:
     )
 
 
-def _score(tasks: str, options: str, **others: str) -> PublishedScore:
+def _score(tasks: str, options: str, offline_steps: str, online_steps: str, **others: str) -> PublishedScore:
     values = tuple((name, value) for name, _, value in (word.partition("=") for word in options.split()))
-    return PublishedScore(group=tasks, tasks=tuple(expand_braces(tasks)), options=values, **others)
+    return PublishedScore(
+        group=tasks,
+        tasks=tuple(expand_braces(tasks)),
+        options=values,
+        offline_steps=int(offline_steps) if offline_steps else None,
+        online_steps=int(online_steps) if online_steps else None,
+        **others,
+    )
