@@ -41,7 +41,7 @@ class ComparedRuns:
     called as their agent, with the options in which they differ."""
     tasks: tuple[str, ...] = ("*",)
     """Only tasks whose name is like one of these, such as `cube-*`. A suite is aggregated over all of them, for the
-    methods that were run on all."""
+    methods that were run on all; where no two were, over tasks that two methods share."""
     rule: str = LAST
     """Which final score of a run counts, by the name or its beginning: last, mean, best, offline-selected."""
     last_k: int = LAST_K
