@@ -39,6 +39,17 @@ def shown_lines(page: Path) -> Iterator[str]:
         yield from prompted or lines
 
 
+def inline_lines(page: Path) -> list[str]:
+    """The commands with options within a page's text; not those with placeholders such as RUN."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    found = [" ".join(line.split()) for line in re.findall(r"`([^`]+)`", text)]
+    return [line for line in found if line.partition(" ")[0] in PROGRAMS and _is_complete(line)]
+
+
+def _is_complete(line: str) -> bool:
+    return " --" in line and not re.search(r"\b[A-Z]{3,}\b|\.\.\.|\|", line)
+
+
 def command_of(line: str) -> tuple[str, list[str]] | None:
     """The program and its words, without variables and `uv run`; None for a line that calls none of the programs."""
     if not re.match(r"[\w./-]+(=\S+)?( |$)", line):
@@ -52,15 +63,19 @@ def command_of(line: str) -> tuple[str, list[str]] | None:
 
 
 def _without_uv(words: list[str]) -> list[str]:
-    package = ""
+    package, extras = "", set()
     while words[0].startswith("--"):
-        option, value, *words = words
+        option, *words = words
+        if option == "--all-packages":
+            package, extras = "no package", set().union(*EXTRAS.values())
+            continue
+        value, *words = words
         if option == "--package":
-            package = value
-            assert package in EXTRAS, f"there is no package {package}"
+            assert value in EXTRAS, f"there is no package {value}"
+            package, extras = value, EXTRAS[value]
         else:
             assert option == "--extra", f"uv run {option}"
-            assert value in EXTRAS[package], f"{package} has no extra {value}"
+            assert value in extras, f"{package} has no extra {value}"
     assert words[0] in PROGRAMS, f"{package} has no command {words[0]}"
     return words
 
@@ -68,7 +83,7 @@ def _without_uv(words: list[str]) -> list[str]:
 COMMANDS = [
     pytest.param(*found, id=f"{page.name}: {' '.join([found[0], *found[1]])[:100]}")
     for page in PAGES
-    for line in shown_lines(page)
+    for line in [*shown_lines(page), *inline_lines(page)]
     if (found := command_of(line)) is not None
 ]
 
@@ -121,7 +136,14 @@ def test_a_wrong_command_is_found(line):
     assert not understands(*found)
 
 
-@pytest.mark.parametrize("line", ["uv run --package offlow-fax fac", "uv run --package offlow-fac --extra gpu fac"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "uv run --package offlow-fax fac",
+        "uv run --package offlow-fac --extra gpu fac",
+        "uv run --all-packages --extra gpu fac",
+    ],
+)
 def test_a_wrong_environment_is_found(line):
     with pytest.raises(AssertionError, match=r"there is no package|has no extra"):
         command_of(line)
