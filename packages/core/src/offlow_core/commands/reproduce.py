@@ -38,7 +38,7 @@ class Options(EngineOptions):
     task: tuple[str, ...] = ()
     """Only these tasks: names or patterns such as 'cube-*'."""
     agent: tuple[str, ...] = ()
-    """Only these agents."""
+    """Only these agents: names or patterns."""
     seeds: tuple[int, ...] = ()
     """These seeds in place of the table's."""
     num_seeds: int | None = None

@@ -65,7 +65,7 @@ def expand_tables(tables: Iterable[StudyTable], selection: Selection) -> list[Jo
 
 def _jobs_of(table: StudyTable, selection: Selection) -> Iterable[Job]:
     tasks = [task for task in table.tasks if not selection.tasks or _matches(task, selection.tasks)]
-    agents = [agent for agent in table.agents if not selection.agents or agent in selection.agents]
+    agents = [agent for agent in table.agents if not selection.agents or _matches(agent, selection.agents)]
     for task, agent, values in product(tasks, agents, product(*selection.grid.values())):
         varied = dict(zip(selection.grid, values, strict=True))
         for seeds in _programs(table, selection):
@@ -99,8 +99,9 @@ def _programs(table: StudyTable, selection: Selection) -> list[tuple[int, ...]]:
     return [seeds] if selection.together and table.batched_seeds else [(seed,) for seed in seeds]
 
 
-def _matches(task: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(task, pattern) or canonical_name(pattern) == canonical_name(task) for pattern in patterns)
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a task or an agent is like one of the patterns; a task may have another of its names."""
+    return any(fnmatchcase(name, pattern) or canonical_name(pattern) == canonical_name(name) for pattern in patterns)
 
 
 def _check_known(what: str, wanted: Sequence[str], known: set[str]) -> None:
