@@ -25,6 +25,12 @@ def check_positive(config: Any, *names: str) -> None:
         check(config, name, lambda value: 0 < value < math.inf, "above 0 and finite")
 
 
+def check_not_negative(config: Any, *names: str) -> None:
+    """Raise `OptionError` unless these fields are finite numbers from 0."""
+    for name in names:
+        check(config, name, lambda value: 0 <= value < math.inf, "at least 0 and finite")
+
+
 def check_widths(config: Any, *names: str) -> None:
     """Raise `OptionError` unless these fields are layer widths."""
     for name in names:

@@ -133,6 +133,7 @@ LINES = ["step,score", "1,0.0", "100,10.0", "200,20.0", "300,60.0", "400,80.0"]
         ("eval.csv", lambda lines: [line for line in lines if line[:3] != "200"], "but eval.csv has none of step 200"),
         ("eval.csv", lambda lines: [line.replace("20.0", "0.0") for line in lines], "(mean of last 3), but when it"),
         ("eval.csv", lambda lines: [line.replace("400", "401") for line in lines], "eval.csv has none of step 400"),
+        ("eval.csv", lambda lines: [*lines, "4000000000000000,80.0"], "eval.csv has none of step 500"),
         ("eval.csv", lambda lines: [*lines, "500,80.0"], "eval.csv ends at step 500 of a run of 400"),
         ("timing.csv", lambda lines: lines[:4], "timing.csv ends at step 300, eval.csv at step 400"),
         ("timing.csv", lambda lines: [line.replace("6.0", "3.0") for line in lines], "seconds of training in timing"),

@@ -82,6 +82,8 @@ def test_only_acfql_has_the_best_of_n(kind):
         ("chunk_flow_t", {"sac_alpha": -0.1, "autotune_alpha": False}, "sac_alpha must be at least 0 and finite, got"),
         ("chunk_flow_t", {"sac_alpha": float("inf")}, "sac_alpha must be at least 0 and finite, got inf"),
         ("chunk_flow_g", {"alpha": float("inf")}, "alpha must be at least 0 and finite, got inf"),
+        ("chunk_flow_t", {"online_alpha": float("inf")}, "online_alpha must be at least 0 and finite, got inf"),
+        ("chunk_naive", {"online_alpha": float("inf")}, "online_alpha must be at least 0 and finite, got inf"),
         ("chunk_flow_g", {"rollout_noise": "none"}, "rollout_noise must be one of"),
         ("chunk_flow_g", {"gate_hidden": 0}, "gate_hidden must be above 0"),
         ("chunk_flow_g", {"online_alpha": -1.0}, "online_alpha must be at least 0"),

@@ -159,11 +159,12 @@ def _evaluations(run: RunDirectory) -> tuple[np.ndarray, np.ndarray]:
 def _check_steps(steps: np.ndarray, interval: Any, total_steps: int) -> None:
     """Whether every evaluation that was due until the last one is there, and none beyond the run's end."""
     if isinstance(interval, int) and interval > 0:
-        missing = np.setdiff1d(np.arange(interval, steps[-1] + 1, interval), steps)
-        if len(missing):
-            raise UnusableRunError(
-                f"damaged: evaluated every {interval} steps, but eval.csv has none of step {missing[0]}"
-            )
+        due = steps[(steps > 0) & (steps % interval == 0)]
+        if len(due) < steps[-1] // interval:
+            expected = interval * np.arange(1, len(due) + 2)  # no longer than what is there, however large a step is
+            missing = expected[np.append(due, 0) != expected][0]
+            reason = f"evaluated every {interval} steps, but eval.csv has none of step {missing}"
+            raise UnusableRunError(f"damaged: {reason}")
     if steps[-1] > total_steps:
         raise UnusableRunError(f"damaged: eval.csv ends at step {steps[-1]} of a run of {total_steps}")
 

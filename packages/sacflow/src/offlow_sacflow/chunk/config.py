@@ -4,7 +4,14 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from offlow_core.option_checks import OptionError, check, check_choices, check_positive, check_widths
+from offlow_core.option_checks import (
+    OptionError,
+    check,
+    check_choices,
+    check_not_negative,
+    check_positive,
+    check_widths,
+)
 
 WIDTHS = (512, 512, 512, 512)
 
@@ -47,8 +54,7 @@ class ChunkConfig:
         check_positive(self, "lr")
         for name in ("batch_size", "horizon_length", "num_qs"):
             check(self, name, lambda value: value >= 1, "at least 1")
-        for name in ("weight_decay", "alpha"):
-            check(self, name, lambda value: 0 <= value < math.inf, "at least 0 and finite")
+        check_not_negative(self, "weight_decay", "alpha")
         check(self, "discount", lambda value: 0 <= value <= 1, "between 0 and 1")
         check(self, "tau", lambda value: 0 < value <= 1, "above 0 and at most 1")
         check_widths(self, "value_hidden_dims")
@@ -96,7 +102,7 @@ class ChunkNaiveConfig(AcfqlConfig):
         super().__post_init__()
         _refuse_best_of_n(self)
         check(self, "flow_one_step", lambda value: value >= 1, "at least 1")
-        check(self, "online_alpha", lambda value: 0 <= value < math.inf, "at least 0 and finite")
+        check_not_negative(self, "online_alpha")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +135,10 @@ class SacFlowConfig(ChunkConfig):
         super().__post_init__()
         _refuse_best_of_n(self)
         check_positive(self, "inference_noise_std", "online_noise_std", "alpha_lr")
-        check(self, "sac_alpha", lambda value: 0 <= value < math.inf, "at least 0 and finite")
+        check_not_negative(self, "sac_alpha", "online_alpha")
         check(self, "sac_alpha", lambda value: value > 0 or not self.autotune_alpha, "above 0 with autotune_alpha")
         check(self, "target_entropy", math.isfinite, "a finite number")
         check(self, "denoising_steps", lambda value: value >= 1, "at least 1")
-        check(self, "online_alpha", lambda value: value >= 0, "at least 0")
 
 
 @dataclass(frozen=True, kw_only=True)

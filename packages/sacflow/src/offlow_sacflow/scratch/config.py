@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from offlow_core.option_checks import OptionError, check, check_choices, check_positive
+from offlow_core.option_checks import OptionError, check, check_choices, check_not_negative, check_positive
 from offlow_core.training.option_tokens import also_written
 
 
@@ -64,7 +64,7 @@ class ScratchConfig:
         for name in ("denoising_steps", "batch_size", "policy_delay", "n_critics", "q_hidden"):
             check(self, name, lambda value: value >= 1, "at least 1")
         check_positive(self, "policy_lr", "q_lr", "batch_norm_eps", "tau")
-        check(self, "alpha", lambda value: 0 <= value < math.inf, "at least 0 and finite")
+        check_not_negative(self, "alpha")
         check(self, "alpha", lambda value: value > 0 or not self.autotune, "above 0 with autotune")
         for name in ("gamma", "tau", "batch_norm_momentum"):
             check(self, name, lambda value: 0 <= value <= 1, "between 0 and 1")
