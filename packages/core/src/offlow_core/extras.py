@@ -7,7 +7,13 @@ from types import MappingProxyType
 from offlow_core.option_checks import OptionError
 
 PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"video": ("imageio", "imageio_ffmpeg"), "wandb": ("wandb",), "tensorboard": ("tensorboardX",)}
+    {
+        "video": ("imageio", "imageio_ffmpeg"),
+        "wandb": ("wandb",),
+        "tensorboard": ("tensorboardX",),
+        "ray": ("ray",),
+        "slurm": ("submitit",),
+    }
 )
 """What is imported, by the extra's name."""
 

@@ -10,7 +10,9 @@ from html.parser import HTMLParser
 import pytest
 
 from offlow_core.command import main
-from offlow_core.comparison.table import LATEX_PACKAGES, Cell, Table, cells, csv_text, latex, markdown
+from offlow_core.comparison.latex import LATEX_PACKAGES, latex
+from offlow_core.comparison.table import Cell, Table, cells
+from offlow_core.comparison.table_text import csv_text, markdown
 
 ONE, TWO = (f"cube-single-play-singletask-task{n}-v0" for n in (1, 2))
 

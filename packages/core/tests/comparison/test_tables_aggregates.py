@@ -12,7 +12,7 @@ from offlow_core.comparison.collecting import Source, collect
 from offlow_core.comparison.methods import named_methods
 from offlow_core.comparison.shared_tasks import patterns, shared_tasks
 from offlow_core.comparison.summary import Comparison
-from offlow_core.comparison.table import csv_text
+from offlow_core.comparison.table_text import csv_text
 
 ONE, TWO, THREE = (f"cube-single-play-singletask-task{n}-v0" for n in (1, 2, 3))
 

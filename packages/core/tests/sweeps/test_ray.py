@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toy_jobs import assert_same_tables, attempt, steps_reached, toy_folder, wait_until
 
+from offlow_core.option_checks import OptionError
 from offlow_core.sweeps.attempt import FAILED, FINISHED
 from offlow_core.sweeps.engines.engine import Ended, Launch, make_launch
 from offlow_core.sweeps.engines.ray import RayTasks, words_of
@@ -59,6 +60,12 @@ def test_what_ray_says_is_one_line():
     assert words_of(exceptions.OutOfMemoryError("It is full.\nSo be it.")) == "OutOfMemoryError: It is full."
     raised = exceptions.RayTaskError("run_attempt", "Traceback\n  line\nOSError: no\n", OSError("no such folder\n"))
     assert words_of(raised.as_instanceof_cause()) == "OSError: no such folder"
+
+
+def test_without_ray_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr("offlow_core.extras.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match="extra `ray`, which is not installed"):
+        RayTasks(None, {})
 
 
 def test_a_cluster_that_is_not_there_is_named():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from toy_jobs import assert_same_tables, steps_reached, toy_folder, wait_until
 
+from offlow_core.option_checks import OptionError
 from offlow_core.sweeps.attempt import FAILED, FINISHED
 from offlow_core.sweeps.engines.engine import Ended, Launch, make_launch
 from offlow_core.sweeps.engines.slurm import SlurmArray
@@ -106,6 +107,12 @@ def test_a_job_is_queued_again_at_its_time_limit(environments, tmp_path):
 def test_wrong_parameters_are_named(tmp_path):
     with pytest.raises(SweepError, match="slurm_partion"):
         SlurmArray(tmp_path, {"slurm_partion": "gpu"}, cluster="local")
+
+
+def test_without_submitit_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("offlow_core.extras.find_spec", lambda name: None)
+    with pytest.raises(OptionError, match="extra `slurm`, which is not installed"):
+        SlurmArray(tmp_path, {})
 
 
 def test_slurm_has_to_be_there(tmp_path):

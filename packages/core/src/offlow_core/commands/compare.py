@@ -6,7 +6,7 @@ from typing import Literal
 
 from offlow_core.commands.compared_runs import ComparedRuns, compared
 from offlow_core.commands.shell import run_command
-from offlow_core.comparison.table import FORMATS
+from offlow_core.comparison.table_text import FORMATS
 
 
 @dataclass(frozen=True)

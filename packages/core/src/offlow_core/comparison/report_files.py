@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from offlow_core.comparison import figures, page
+from offlow_core.comparison.latex import LATEX_PACKAGES, latex
 from offlow_core.comparison.report import Report
-from offlow_core.comparison.table import LATEX_PACKAGES, Table, csv_text, latex, markdown
+from offlow_core.comparison.table import Table
+from offlow_core.comparison.table_text import csv_text, markdown
 from offlow_core.errors import UserError
 from offlow_core.files import atomic_file
 

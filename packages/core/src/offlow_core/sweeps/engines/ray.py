@@ -4,10 +4,10 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from offlow_core import extras
 from offlow_core.sweeps.engines.engine import Ended, Launch
 from offlow_core.sweeps.errors import SweepError
 from offlow_core.sweeps.resources import NO_PREALLOCATION
@@ -28,8 +28,7 @@ class RayTasks:
     stops = "running jobs save a checkpoint and stop"
 
     def __init__(self, address: str | None, options: Mapping[str, Any]):
-        if find_spec("ray") is None:
-            raise SweepError("the Ray engine needs Ray: uv run --package offlow-core --extra ray offlow reproduce")
+        extras.require("ray")
         if address is not None:
             _require_listener(address)
         os.environ.update(SWITCHED_OFF)

@@ -6,10 +6,10 @@ import subprocess
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from offlow_core import extras
 from offlow_core.sweeps import end_with_parent
 from offlow_core.sweeps.engines.engine import Ended, Launch
 from offlow_core.sweeps.errors import SweepError
@@ -57,7 +57,7 @@ class SlurmArray:
     """An engine; a job array that goes on without this process, unless it is on this machine (`cluster="local"`)."""
 
     def __init__(self, folder: Path, parameters: Mapping[str, Any], cluster: str = "slurm"):
-        _require_submitit()
+        extras.require("slurm")
         import submitit
 
         self._is_local = cluster == "local"
@@ -137,8 +137,3 @@ def _ended(job: Any) -> Ended:
     except Exception:  # submitit passes on whatever the job raised, with all that it printed
         errors = f"; see {job.paths.stderr}" if job.paths.stderr.exists() else ""
         return Ended(None, f"submitit's job {job.job_id} ended without an exit status, in state {job.state}{errors}")
-
-
-def _require_submitit() -> None:
-    if find_spec("submitit") is None:
-        raise SweepError("the Slurm engine needs submitit: uv run --package offlow-core --extra slurm offlow reproduce")
