@@ -113,6 +113,8 @@ class TestCommand(CommandBattery):
         ("--agent=acfql --balanced_sampling=True", "unknown option --balanced_sampling"),
         ("--preset=paper --agent=chunk_naive", "there is no preset 'paper' for chunk_naive"),
         ("--agent=acfql --utd_ratio=0", "utd_ratio must be at least 1, got 0"),
+        ("--agent=acfql --offline_steps=5 --online_steps=-5", "online_steps must be at least 0, got -5"),
+        ("--agent=flow_t --total_timesteps=-5", "total_timesteps must be at least 0, got -5"),
         ("--agent=acfql --dataset_proportion=0", "dataset_proportion must be above 0 and at most 1, got 0.0"),
         ("--agent=chunk_flow_t --agent.actor_type=best-of-n", "choose the agent acfql for it"),
         ("--agent=flow_t --agent.policy_delay=0", "policy_delay must be at least 1, got 0"),

@@ -17,11 +17,14 @@ PACKAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What is imported, by the extra's name."""
 
+_OF_THE_CORE_ALONE = frozenset({"ray", "slurm"})  # the others are extras of every package
+
 
 def require(extra: str) -> None:
     """OptionError where an extra is not installed."""
     if any(find_spec(name) is None for name in PACKAGES[extra]):
+        package = "--package offlow-core " if extra in _OF_THE_CORE_ALONE else ""
         raise OptionError(
             f"these options need the extra `{extra}`, which is not installed: "
-            f"uv run --extra {extra} ..., or pip install 'offlow-core[{extra}]'"
+            f"uv run {package}--extra {extra} ..., or pip install 'offlow-core[{extra}]'"
         )

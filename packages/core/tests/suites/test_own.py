@@ -7,11 +7,13 @@ import pytest
 
 from offlow_core.data.validation import DatasetError
 from offlow_core.evaluation import Evaluator
-from offlow_core.suites import own
+from offlow_core.suites import own, resolve
 from offlow_core.suites.fitted_environment import UnitActions, UnusableEnvironmentError, fitted
 from offlow_core.suites.named_environment import NamedEnvironment
 from offlow_core.suites.options import SuiteOptions
 from offlow_core.suites.score import RETURN
+
+CUBE = "cube-single-play-singletask-task2-v0"
 
 # A file as a user would have it in the current folder. `Push` moves a point by half of the action, at most 3 wide.
 MODULE = """
@@ -235,6 +237,15 @@ def test_a_registered_environment_of_gymnasium_robotics_is_found_and_its_dict_re
 def test_unusable_environments_are_refused(folder, name, message):
     with pytest.raises(UnusableEnvironmentError, match=f"^{name}: .*{message}"):
         NamedEnvironment(name)()
+
+
+def test_a_task_of_ogbench_is_made_as_its_suite_makes_it():
+    made = [resolve(CUBE).require_environment()(), NamedEnvironment(CUBE)(), NamedEnvironment(CUBE, frame_stack=2)()]
+    first, same, stacked = (env.reset(seed=3)[0] for env in made)
+    np.testing.assert_array_equal(same, first)
+    np.testing.assert_array_equal(stacked, np.concatenate([first, first]))
+    for env in made:
+        env.close()
 
 
 def test_a_faulty_module_fails_with_its_own_error(folder):

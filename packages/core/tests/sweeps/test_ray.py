@@ -64,7 +64,7 @@ def test_what_ray_says_is_one_line():
 
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setattr("offlow_core.extras.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match="extra `ray`, which is not installed"):
+    with pytest.raises(OptionError, match="extra `ray`, which is not installed: uv run --package offlow-core --"):
         RayTasks(None, {})
 
 

@@ -111,7 +111,7 @@ def test_wrong_parameters_are_named(tmp_path):
 
 def test_without_submitit_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("offlow_core.extras.find_spec", lambda name: None)
-    with pytest.raises(OptionError, match="extra `slurm`, which is not installed"):
+    with pytest.raises(OptionError, match="extra `slurm`, which is not installed: uv run --package offlow-core --"):
         SlurmArray(tmp_path, {})
 
 

@@ -89,6 +89,9 @@ def test_a_step_is_loaded_by_its_number(tmp_path):
     assert folder.at(20).arrays["a"] == 20
     with pytest.raises(CheckpointError, match=r"no checkpoint of step 15, only of \[10, 20\]"):
         folder.at(15)
+    (tmp_path / "000000010.npz").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"000000010.npz is empty .*; the steps with a checkpoint are \[10, 20\]"):
+        folder.at(10)
 
 
 def test_a_negative_step_is_refused(tmp_path):

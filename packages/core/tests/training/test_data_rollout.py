@@ -55,6 +55,25 @@ def test_a_dataset_has_whole_episodes_and_as_many_rows_as_asked(trained, tmp_pat
     assert "16 whole episodes: mean return" in shown
 
 
+@pytest.mark.parametrize(
+    ("suite", "words"),
+    [
+        ("d4rl", "--env push --dataset_path FILE"),
+        ("gymnasium", "--env own/mine --dataset_path FILE --environment push"),
+        ("ogbench", "--env own/mine --dataset_path FILE --environment push"),
+        ("robomimic", "--env own/mine --dataset_path FILE"),
+    ],
+)
+def test_the_command_that_trains_on_the_file_names_a_task_that_reads_it(
+    trained, tmp_path, capsys, monkeypatch, suite, words
+):
+    task = replace(make_task(Corridor), suite=suite)
+    monkeypatch.setattr(saved_run, "resolve", lambda name, options: task)
+    collect(trained, tmp_path / "x.hdf5", "--transitions=4")
+    shown = capsys.readouterr().out.rstrip().splitlines()[-1]
+    assert shown == "  dac " + words.replace("FILE", str(tmp_path / "x.hdf5"))
+
+
 def test_equal_seeds_give_equal_data(trained, tmp_path):
     arrays = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

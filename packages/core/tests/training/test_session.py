@@ -3,10 +3,13 @@
 import errno
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from offlow_core.suites.fitted_environment import UnusableEnvironmentError
+from offlow_core.training import session
 from offlow_core.training.checkpoints import CheckpointError
 from offlow_core.training.curves import plot_run
 from offlow_core.training.loop import DivergedError
@@ -33,6 +36,18 @@ def test_a_finished_run_is_complete(stage, capsys):
     shown = capsys.readouterr()
     assert f"{folder}: success: last {scores[-1]:.1f}" in shown.out
     assert "5 transitions" in shown.err
+
+
+def test_an_environment_for_online_steps_is_made_before_the_offline_ones(stage, monkeypatch):
+    def make(render_mode=None):
+        raise UnusableEnvironmentError("corridor: its simulator is not installed")
+
+    task = replace(stage.task("corridor"), make_environment=make)
+    monkeypatch.setattr(session, "resolve", lambda name, options: task)
+    assert stage.train("--eval_interval=0") == 0
+    with pytest.raises(UnusableEnvironmentError, match="its simulator is not installed"):
+        stage.train("--eval_interval=0", "--online_steps=5")
+    assert len(stage.folders()) == 1
 
 
 def test_seeds_get_a_directory_each_and_share_a_session(stage):

@@ -55,6 +55,7 @@ class ScratchOptions(TorchOptions):
     changeable: ClassVar[frozenset[str]] = (TorchOptions.changeable | {"total_timesteps"}) - {"offline_steps"}
 
     def __post_init__(self) -> None:
+        check(self, "total_timesteps", lambda value: value >= 0, "at least 0")
         super().__post_init__()
         check(self, "offline_steps", lambda value: value == 0, "0: there is no dataset; see total_timesteps")
         check(self, "learning_starts", lambda value: value >= 0, "at least 0")

@@ -47,7 +47,7 @@ class Options:
     name: str = "policy"
     """which of the agent's policies acts; an unknown name lists them"""
     environment: str | None = None
-    """environment for own data, a gymnasium name or `module:function`; None: the run's"""
+    """environment for own data, a gymnasium name, a task of OGBench or `module:function`; None: the run's"""
     seed: int = 0
     """equal seeds give equal data"""
     overwrite: bool = False
@@ -129,8 +129,8 @@ def _report(options: Options, task: Task, environment: str | None, checkpoint: C
 
 
 def _training_command(out: Path, task: Task, environment: str | None) -> str:
-    """Own data with an environment where one can be named, else a file of the task itself."""
-    named = task.name if task.suite == "gymnasium" else environment
-    if named is None:
+    """D4RL's tasks read the format; for all others it is own data, with an environment where one can be named."""
+    if task.suite == "d4rl":
         return f"dac --env {task.name} --dataset_path {out}"
-    return f"dac --env own/mine --dataset_path {out} --environment {named}"
+    named = task.name if task.suite in ("gymnasium", "ogbench") else environment
+    return f"dac --env own/mine --dataset_path {out}" + (f" --environment {named}" if named else "")

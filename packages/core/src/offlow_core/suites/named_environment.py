@@ -10,14 +10,16 @@ from pathlib import Path
 import gymnasium
 
 from offlow_core.rendering import choose_gl_backend, render_arguments
-from offlow_core.suites import gymnasium_mujoco
+from offlow_core.suites import gymnasium_mujoco, ogbench_names
 from offlow_core.suites.fitted_environment import UnusableEnvironmentError, fitted
 from offlow_core.suites.mujoco_remarks import hide_robotics_notice, settotalmass_remark_hidden
+from offlow_core.suites.ogbench_environment import OGBenchEnvironment
+from offlow_core.suites.options import SuiteOptions
 
 
 @dataclass(frozen=True)
 class NamedEnvironment:
-    """Factory of the environments called `name`: a registered gymnasium name, or `module:function`.
+    """Factory of the environments called `name`: a registered gymnasium name, a task of OGBench, or `module:function`.
 
     They are fitted to training (see `fitted`). Raises UnusableEnvironmentError.
     """
@@ -33,13 +35,16 @@ class NamedEnvironment:
 
 
 def make_named(name: str, render_mode: str | None = None, *, legacy_contact_margin: bool = True) -> gymnasium.Env:
-    """The environment as it is, not fitted; a task of Gymnasium's MuJoCo as that suite makes it.
+    """The environment as it is, not fitted; a task of Gymnasium's MuJoCo or of OGBench as its suite makes it.
 
     The module may also lie in the current folder.
     """
-    known = gymnasium_mujoco.parse(name)
-    if known is not None:
-        return gymnasium_mujoco.GymnasiumEnvironment(known, legacy_contact_margin)(render_mode)
+    locomotion = gymnasium_mujoco.parse(name)
+    if locomotion is not None:
+        return gymnasium_mujoco.GymnasiumEnvironment(locomotion, legacy_contact_margin)(render_mode)
+    goal = ogbench_names.parse(name)
+    if goal is not None:
+        return OGBenchEnvironment(goal, SuiteOptions(legacy_contact_margin=legacy_contact_margin))(render_mode)
     choose_gl_backend()
     _look_in_current_folder()
     module, _, attribute = name.partition(":")

@@ -15,7 +15,7 @@ class SuiteOptions:
     dataset_dir: str | None = None
     """Folder of the suite's datasets; None: the suite's usual one."""
     environment: str | None = None
-    """Environment of own data: a gymnasium name, or `module:function` that makes one."""
+    """Environment of own data: a gymnasium name, a task of OGBench, or `module:function` that makes one."""
     frame_stack: int | None = None
     """Images stacked into one observation; None: no stacking."""
     success_timing: Literal["pre", "post"] = "pre"

@@ -26,7 +26,8 @@ def import_robosuite(name: str) -> ModuleType:
             raise
         raise UnusableEnvironmentError(
             f"{name} is simulated by robosuite, which is not installed: add the extra `robomimic` "
-            "(uv run --extra robomimic ..., pip install 'offlow-core[robomimic]') or train with --eval_interval=0."
+            "(uv run --extra robomimic ..., pip install 'offlow-core[robomimic]'), or train without it: "
+            "--eval_interval=0, and --online_steps=0 where the agent would go on online."
         ) from error
     if needs_repair():
         _repair()

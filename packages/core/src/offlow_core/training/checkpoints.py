@@ -89,7 +89,7 @@ class CheckpointFolder:
             raise
         except Exception as error:  # damaged bytes can fail in every layer of the zip, npy and JSON readers
             reason = str(error) or type(error).__name__
-            raise CheckpointError(f"{path} is {_damage(path)} ({reason}); use an older checkpoint") from error
+            raise CheckpointError(f"{path} is {_damage(path)} ({reason})") from error
 
     def steps(self) -> list[int]:
         """Steps of the checkpoints in the folder, damaged ones among them, oldest first."""
@@ -125,7 +125,7 @@ class CheckpointFolder:
             except CheckpointError as error:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise CheckpointError(f"{failures[0]}; the steps with a checkpoint are {self.steps()}")
         raise CheckpointError(f"{self.path} has no checkpoint of step {step}, only of {self.steps()}")
 
     def truncate_after(self, step: int) -> None:

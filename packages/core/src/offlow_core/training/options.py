@@ -113,8 +113,8 @@ class OnlineOptions(RunOptions):
     """Replay capacity of the online phase; at least the dataset and one transition."""
 
     def __post_init__(self) -> None:
+        check(self, "online_steps", lambda value: value >= 0, "at least 0")  # before the sum of the steps is looked at
         super().__post_init__()
-        check(self, "online_steps", lambda value: value >= 0, "at least 0")
         check(self, "buffer_size", lambda value: value >= 1, "at least 1")
         if self.online_steps > 0 and self.frame_stack is not None:
             raise OptionError("online_steps must be 0 with frame_stack: the replay buffer holds single observations")

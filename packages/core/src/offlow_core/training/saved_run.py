@@ -38,7 +38,7 @@ class EvaluateOptions:
     policy: str = "policy"
     """Which of the agent's policies; `policy` is the trained one, an unknown name lists the others."""
     environment: str | None = None
-    """Environment for own data: a gymnasium name, or `module:function`; None: the run's."""
+    """Environment for own data: a gymnasium name, a task of OGBench, or `module:function`; None: the run's."""
     checkpoint: int | None = None
     """Step of the checkpoint; None: the last."""
     eval_envs: int = 10

@@ -111,12 +111,13 @@ def require_extras(options: RunOptions) -> None:
 
 def _require_environment(task: Task, options: RunOptions) -> None:
     """Without an environment there is neither online training nor a film; that there is no evaluation is said."""
+    online_steps = options.online_steps if isinstance(options, OnlineOptions) else 0
     if task.make_environment is not None:
+        # Where nothing is evaluated at first, an environment that cannot be made would show after the offline phase.
+        if online_steps > 0 and options.eval_interval == 0:
+            task.make_environment().close()
         return
-    wanted = {"video_episodes": options.video_episodes}
-    if isinstance(options, OnlineOptions):
-        wanted["online_steps"] = options.online_steps
-    for name, number in wanted.items():
+    for name, number in {"video_episodes": options.video_episodes, "online_steps": online_steps}.items():
         if number > 0:
             raise OptionError(f"{name} needs an environment, and {task.name} has none; name one with --environment")
     print(f"{task.name} has no environment: it is trained on without evaluation", file=sys.stderr)
