@@ -110,7 +110,10 @@ def require_extras(options: RunOptions) -> None:
 
 
 def _require_environment(task: Task, options: RunOptions) -> None:
-    """Without an environment there is neither online training nor a film; that there is no evaluation is said."""
+    """Online training and films are refused where there is no environment; that nothing is evaluated then is said.
+
+    Raises UnusableEnvironmentError where online training alone needs one and it cannot be made.
+    """
     online_steps = options.online_steps if isinstance(options, OnlineOptions) else 0
     if task.make_environment is not None:
         # Where nothing is evaluated at first, an environment that cannot be made would show after the offline phase.
